@@ -1,0 +1,142 @@
+//! `mainstay up`: guards of one home in the foreground, without the OS's service manager.
+//!
+//! It starts a guard for every spec, restarts a guard that dies, follows new, changed and removed specs, prints what the journals say,
+//! and stops everything in reverse order. It holds no program itself: kill it, and the next `up` takes the running guards over.
+
+mod guards;
+mod news;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_os::files::{self, Lock};
+use mainstay_os::{process, shutdown, tree};
+use mainstay_wire::layout::Layout;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use guards::Guards;
+use news::News;
+
+/// A burst of changes of one file (editors write several times) is taken as one.
+const SETTLE: Duration = Duration::from_millis(300);
+/// The OS's watch can miss changes on network shares; so the folder is also read this often.
+const RESCAN: Duration = Duration::from_secs(60);
+/// Changes under way; more of them are one rescan.
+const CHANGES_MAX: usize = 256;
+
+/// What `up` is told.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// The program that is started as `guard NAME …`.
+    pub binary: PathBuf,
+    /// Where lines for people go.
+    pub print: fn(&str),
+}
+
+/// Something changed on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Specs,
+    Journals,
+}
+
+/// Guards the home until it is told to end.
+///
+/// # Errors
+/// When another `up` has the home or its folders can't be used.
+pub async fn run(setup: Setup) -> io::Result<()> {
+    let layout = setup.layout.clone();
+    for folder in [&layout.specs, &layout.state, &layout.run] {
+        files::make_private_dir(folder)?;
+    }
+    let _lock = lock(&layout)?;
+    let mut signals = shutdown::Signals::new()?;
+    let (changes, mut changed) = mpsc::channel(CHANGES_MAX);
+    let _watcher = watch(&layout, changes)?;
+    let mut news = News::new(&layout, setup.print);
+    let mut guards = Guards::new(setup);
+    guards.rescan().await;
+    let mut rescan_at = Instant::now() + RESCAN;
+    let mut read_at: Option<Instant> = None;
+    let mut reaper = std::pin::pin!(tree::reap_orphans());
+    loop {
+        tokio::select! {
+            _ = signals.next() => break,
+            name = guards.died() => guards.revive(&name).await,
+            () = sleep_until(rescan_at) => {
+                guards.rescan().await;
+                rescan_at = Instant::now() + RESCAN;
+            }
+            Some(change) = changed.recv() => match change {
+                Change::Specs => rescan_at = rescan_at.min(Instant::now() + SETTLE),
+                Change::Journals => read_at = read_at.or_else(|| Some(Instant::now() + Duration::from_millis(20))),
+            },
+            () = sleep_until(read_at.unwrap_or(rescan_at)), if read_at.is_some() => {
+                read_at = None;
+                news.print(guards.names());
+            }
+            never = &mut reaper => match never {},
+        }
+    }
+    stop_all(&mut guards, &mut signals, &mut news, reaper).await;
+    Ok(())
+}
+
+/// One after the other, in reverse order; a second signal: all the others at once; a third: without asking.
+async fn stop_all(
+    guards: &mut Guards,
+    signals: &mut shutdown::Signals,
+    news: &mut News,
+    mut reaper: std::pin::Pin<&mut impl Future<Output = std::convert::Infallible>>,
+) {
+    guards.say("stopping everything in reverse order; again: all at once; a third time: without asking");
+    let mut hurry = guards::Hurry::OneByOne;
+    let names: Vec<String> = guards.names().map(str::to_owned).collect();
+    loop {
+        guards.retire(hurry).await;
+        tokio::select! {
+            name = guards.died() => guards.forget(&name),
+            _ = signals.next() => hurry = hurry.more(),
+            never = &mut reaper => match never {},
+        }
+        news.print(names.iter().map(String::as_str));
+        if guards.is_empty() {
+            return;
+        }
+    }
+}
+
+fn lock(layout: &Layout) -> io::Result<Lock> {
+    let pid = std::process::id();
+    let note = format!("{pid} {}", process::start_stamp(pid)?);
+    match Lock::acquire(&layout.up_lock(), &note)? {
+        Some(lock) => Ok(lock),
+        None => {
+            let holder = files::lock_note(&layout.up_lock())?.unwrap_or_default();
+            let pid = holder.split(' ').next().unwrap_or("unknown").to_owned();
+            Err(io::Error::other(format!("another `mainstay up` has this home (pid {pid})")))
+        }
+    }
+}
+
+fn watch(layout: &Layout, changes: mpsc::Sender<Change>) -> io::Result<notify::RecommendedWatcher> {
+    let specs = layout.specs.clone();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let of_specs = event.paths.iter().any(|path| path.starts_with(&specs));
+        let reading = event.kind.is_access();
+        if !reading {
+            // A full queue already holds the same news.
+            changes.try_send(if of_specs { Change::Specs } else { Change::Journals }).ok();
+        }
+    })
+    .map_err(io::Error::other)?;
+    watcher.watch(&layout.specs, RecursiveMode::NonRecursive).map_err(io::Error::other)?;
+    watcher.watch(&layout.state, RecursiveMode::Recursive).map_err(io::Error::other)?;
+    Ok(watcher)
+}

@@ -1,0 +1,225 @@
+//! The wanted state of a service as validated values. `mainstay-wire` makes them from TOML and is the only place that can refuse one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::exit::Exit;
+
+/// Everything a guard must know of its service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The file's name without `.toml`; letters, digits, `-`, `_`, `.`, at most 64 characters, starts with a letter or digit.
+    pub name: String,
+    /// One line for people.
+    pub description: String,
+    /// When the OS or `up` starts it.
+    pub start: StartMode,
+    /// What to run.
+    pub launch: Launch,
+    /// When a run counts as up.
+    pub ready: Ready,
+    /// What follows when a run ends by itself.
+    pub restart: Restart,
+    /// How a run is ended.
+    pub stop: Stop,
+    /// Where its output goes.
+    pub log: Log,
+}
+
+/// When a service is started without a person asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartMode {
+    /// With the system.
+    Auto,
+    /// With the system, after the other automatic services (Windows: delayed auto start; elsewhere like `Auto`).
+    Delayed,
+    /// Only by an order.
+    Manual,
+    /// Not at all: an order to start is refused.
+    Disabled,
+}
+
+/// What to run and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// A path, or a bare name that is searched in PATH.
+    pub program: String,
+    /// Reach the program exactly as written.
+    pub args: Vec<String>,
+    /// Working directory; `None`: the program's folder if its path is absolute, else the home folder.
+    pub directory: Option<String>,
+    /// Variables added to the guard's environment, or all of them.
+    pub env: Env,
+    /// Lets descendants leave the tree and outlive a stop (updaters).
+    pub breakaway: bool,
+}
+
+/// The program's environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Env {
+    /// Only `vars` and mainstay's own variables instead of the guard's environment.
+    pub replace: bool,
+    /// In the spec's order.
+    pub vars: Vec<(String, String)>,
+}
+
+/// When a run counts as up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// `None`: as soon as the OS has started it.
+    pub probe: Option<Probe>,
+    /// Time between two attempts of a `tcp` or `http` probe.
+    pub every: Duration,
+    /// A run that is not up by then has failed to start: it is ended and restarted by the policy. `None`: wait for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// One way to find out that a run is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Still alive after this long.
+    Delay(Duration),
+    /// A TCP connection to `host:port` succeeds.
+    Tcp(String),
+    /// A GET of this `http://` address answers 200..=399.
+    Http(String),
+    /// A line of its output matches this pattern.
+    Log(String),
+}
+
+/// What follows when a run ends by itself or could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// The rule for what `exit_codes` does not name.
+    pub on: RestartOn,
+    /// Per exit code or signal; goes before `on`.
+    pub exits: BTreeMap<ExitKey, OnExit>,
+    /// Before the first restart.
+    pub delay: Duration,
+    /// The longest back-off; zero: no back-off, every restart waits only `delay`.
+    pub delay_max: Duration,
+    /// A run this long resets the back-off.
+    pub stable_after: Duration,
+    /// `None`: never.
+    pub quarantine: Option<Quarantine>,
+}
+
+impl Restart {
+    /// Whether a service that is over with this exit has done its work: what its owner is told.
+    #[must_use]
+    pub fn is_fine(&self, exit: Exit) -> bool {
+        match self.exits.get(&ExitKey::from(exit)) {
+            Some(OnExit::Done) => true,
+            Some(OnExit::Fail) => false,
+            Some(OnExit::Restart) | None => exit.is_success(),
+        }
+    }
+}
+
+/// Which ends are followed by a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartOn {
+    /// Every end.
+    Always,
+    /// Every end but success.
+    Failure,
+    /// None.
+    Never,
+}
+
+/// What a spec names in `exit-codes`; ordered so that it can be a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitKey {
+    /// An exit code as the OS reports it (a negative one already turned into that form).
+    Code(u32),
+    /// A signal (Linux).
+    Signal(u8),
+}
+
+impl From<Exit> for ExitKey {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(code) => Self::Code(code),
+            Exit::Signal(signal) => Self::Signal(signal),
+        }
+    }
+}
+
+/// What one exit code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExit {
+    /// Restart, whatever `on` says.
+    Restart,
+    /// The work is done: no restart, not a failure.
+    Done,
+    /// A failure that a restart can't mend: no restart.
+    Fail,
+}
+
+/// More than `restarts` within `within` takes the service out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quarantine {
+    /// So many are still fine.
+    pub restarts: u32,
+    /// The sliding window.
+    pub within: Duration,
+    /// Leaves by itself after this long; `None`: only by `start` or a changed spec.
+    pub release_after: Option<Duration>,
+}
+
+/// How a run is ended: the steps in order, each with its own wait. The last is always `Terminate`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// Never empty.
+    pub ladder: Vec<Step>,
+}
+
+/// One step of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub ask: Ask,
+    /// How long the run may take to end before the next step.
+    pub wait: Duration,
+}
+
+/// One way to ask, or make, a run end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Windows: Ctrl-C to the program's own console. Linux: SIGINT to its process group.
+    CtrlC,
+    /// Windows: Ctrl-Break to the program's own console.
+    CtrlBreak,
+    /// Windows: WM_CLOSE to every top-level window of the tree.
+    CloseWindows,
+    /// Windows: WM_QUIT to every thread of the tree.
+    QuitThreads,
+    /// Linux: this signal to its process group.
+    Signal(u8),
+    /// A command with its arguments; gets `MAINSTAY_PID` and is itself ended when the wait is over.
+    Command(Vec<String>),
+    /// The whole tree at once, not asked.
+    Terminate,
+}
+
+/// Where output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Keep CRI-format lines of both streams under the logs folder.
+    pub managed: bool,
+    /// A file for the exact bytes of standard output.
+    pub stdout: Option<String>,
+    /// A file for the exact bytes of standard error; may be the same file.
+    pub stderr: Option<String>,
+    /// When a file is begun anew.
+    pub rotate: Rotate,
+}
+
+/// When a log file is begun anew and how many old ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotate {
+    /// In bytes.
+    pub size_bytes: u64,
+    /// Old files beside the current one.
+    pub keep: u32,
+}

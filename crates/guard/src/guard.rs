@@ -1,0 +1,299 @@
+//! The loop: the next thing that happened → the machine → its effects.
+
+mod answer;
+mod perform;
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::time::Duration;
+
+use mainstay_core::event::{Event, Order, RunId, Verb};
+use mainstay_core::exit::Exit;
+use mainstay_core::service::Service;
+use mainstay_core::status::Phase;
+use mainstay_os::owner::{Owner, Report, Request};
+use mainstay_os::tree::{self, Place, Tree};
+use mainstay_wire::layout::Layout;
+use mainstay_wire::record::What;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::control::Question;
+use crate::journal::Journal;
+use crate::output::{FileNews, Plane, PlaneNews};
+use crate::specs::SpecFile;
+use crate::start::First;
+use crate::status::now;
+use crate::{EXIT_GAVE_UP, OwnerKind, Setup};
+
+use answer::Waiter;
+
+/// The last words of a program must be in the files by then; a disk that hangs can't hold a restart up longer.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// Records that the disk refused are tried again this often.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// One guard with everything it owns.
+pub(crate) struct Guard {
+    pub(crate) service: Service,
+    pub(crate) owner_kind: OwnerKind,
+    layout: Layout,
+    name: String,
+    owner: Owner,
+    spec_file: SpecFile,
+    journal: Journal,
+    place: Place,
+    containment: String,
+    plane: Plane,
+    plane_news: mpsc::Receiver<PlaneNews>,
+    questions: mpsc::Receiver<Question>,
+    /// Control server and orphan reaper; they end with the guard.
+    _background: JoinSet<()>,
+    /// Attempts under way; each ends with the event that answers it.
+    performers: JoinSet<Event>,
+    running: Option<Running>,
+    /// A stop command under way. Dropping it ends it.
+    helper: Option<Tree>,
+    waiters: Vec<Waiter>,
+    /// Why the last order was refused, for the client that gave it.
+    refused: Option<String>,
+    /// The last words of the run that ended last, for its exit record.
+    tail: Vec<String>,
+    /// The owner has been told that the start is over: from then on restarts are our own business.
+    settled: bool,
+    /// The owner wants us gone.
+    retiring: bool,
+    /// Set when the work is over.
+    ending: Option<Ending>,
+}
+
+/// What `start` has made ready for the loop.
+pub(crate) struct Parts {
+    pub(crate) service: Service,
+    pub(crate) spec_file: SpecFile,
+    pub(crate) journal: Journal,
+    pub(crate) place: Place,
+    pub(crate) containment: String,
+    pub(crate) plane: Plane,
+    pub(crate) plane_news: mpsc::Receiver<PlaneNews>,
+    pub(crate) questions: mpsc::Receiver<Question>,
+    pub(crate) background: JoinSet<()>,
+    pub(crate) first: First,
+}
+
+/// The living run, or what is left of it.
+struct Running {
+    run: RunId,
+    tree: Tree,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The main process lives.
+    Alive,
+    /// It ended; its last words are being written.
+    Draining { exit: Exit, reply: oneshot::Receiver<Vec<String>>, until: Instant },
+    /// Only descendants may live.
+    Ended,
+}
+
+/// How the guard ends.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    exit: Option<Exit>,
+    failed: bool,
+}
+
+/// The next thing that happened.
+enum Incoming {
+    Exited(tree::Exit),
+    Drained(Vec<String>),
+    Emptied,
+    Plane(PlaneNews),
+    Performed(Event),
+    Question(Question),
+    Owner(Request),
+    Deadline,
+    Pulse,
+    Save,
+}
+
+impl Guard {
+    pub(crate) fn new(setup: Setup, owner: Owner, parts: Parts) -> Self {
+        let Parts { service, spec_file, journal, place, containment, plane, plane_news, questions, background, .. } =
+            parts;
+        Self {
+            service,
+            owner_kind: setup.owner,
+            layout: setup.layout,
+            name: setup.name,
+            owner,
+            spec_file,
+            journal,
+            place,
+            containment,
+            plane,
+            plane_news,
+            questions,
+            _background: background,
+            performers: JoinSet::new(),
+            running: None,
+            helper: None,
+            waiters: Vec::new(),
+            refused: None,
+            tail: Vec::new(),
+            settled: false,
+            retiring: false,
+            ending: None,
+        }
+    }
+
+    /// Runs until the work is over; returns the exit code of the process.
+    pub(crate) async fn watch(mut self) -> i32 {
+        self.report();
+        while self.ending.is_none() {
+            match self.next().await {
+                Incoming::Exited(exit) => self.main_ended(exit),
+                Incoming::Drained(tail) => self.drained(tail),
+                Incoming::Emptied => self.emptied(),
+                Incoming::Plane(PlaneNews::Ready(run)) => self.handle(Event::Ready(run)),
+                Incoming::Plane(PlaneNews::File(FileNews::Broken(what))) => self.record(What::Fault { what }),
+                Incoming::Plane(PlaneNews::File(FileNews::Mended(what))) => self.record(What::Mended { what }),
+                Incoming::Performed(event) => self.handle(event),
+                Incoming::Question(question) => self.answer(question),
+                Incoming::Owner(request) => self.retire(request),
+                Incoming::Deadline => self.handle(Event::Deadline),
+                Incoming::Pulse => self.owner.pulse(),
+                // What still fails is tried again at the next turn.
+                Incoming::Save => drop(self.journal.save()),
+            }
+            self.journal.sync_behind();
+        }
+        self.finish()
+    }
+
+    async fn next(&mut self) -> Incoming {
+        let deadline = self.service.deadline().map(|at| Instant::now() + at.since(now().mono));
+        let pulse = self.owner.pulse_every().map(|every| Instant::now() + every);
+        let save = self.journal.waits().then(|| Instant::now() + SAVE_EVERY);
+        tokio::select! {
+            biased;
+            request = self.owner.request() => Incoming::Owner(request),
+            incoming = of_run(&mut self.running) => incoming,
+            Some(news) = self.plane_news.recv() => Incoming::Plane(news),
+            Some(Ok(event)) = self.performers.join_next() => Incoming::Performed(event),
+            () = at(deadline) => Incoming::Deadline,
+            () = at(save) => Incoming::Save,
+            () = at(pulse) => Incoming::Pulse,
+            Some(question) = self.questions.recv() => Incoming::Question(question),
+        }
+    }
+
+    /// Hands one event to the machine and carries out what follows, including what is answered at once.
+    pub(crate) fn handle(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut effects = Vec::new();
+            self.service.handle(now(), event, &mut effects);
+            for effect in effects {
+                events.extend(self.perform(effect));
+            }
+        }
+        let over = self.service.status().phase == Phase::Done && self.owner_kind != OwnerKind::Up;
+        if over && self.ending.is_none() {
+            self.give_up();
+        }
+    }
+
+    pub(crate) fn handle_order(&mut self, order: Order) {
+        self.refused = None;
+        self.retiring |= order.verb == Verb::Retire;
+        self.handle(Event::Order(order));
+    }
+
+    fn main_ended(&mut self, exit: tree::Exit) {
+        self.helper = None;
+        let reply = self.plane.drain();
+        if let Some(running) = &mut self.running {
+            running.stage = Stage::Draining { exit: exit_of(exit), reply, until: Instant::now() + DRAIN_LIMIT };
+        }
+    }
+
+    fn drained(&mut self, tail: Vec<String>) {
+        let Some(running) = &mut self.running else { return };
+        let Stage::Draining { exit, .. } = std::mem::replace(&mut running.stage, Stage::Ended) else { return };
+        let run = running.run;
+        self.tail = tail;
+        self.handle(Event::Exited(run, exit));
+        if self.running.as_ref().is_some_and(|running| running.run == run && running.tree.is_empty()) {
+            self.emptied();
+        }
+    }
+
+    fn emptied(&mut self) {
+        let Some(Running { run, tree, .. }) = self.running.take() else { return };
+        // Before the machine may start the next run: dropping a tree ends it, and both live in one place.
+        drop(tree);
+        self.handle(Event::Emptied(run));
+    }
+
+    fn retire(&mut self, request: Request) {
+        let by = match (request, self.owner_kind) {
+            (Request::Shutdown, _) => "the system's shutdown",
+            (Request::Stop, OwnerKind::Scm) => "the Windows service manager",
+            (Request::Stop, OwnerKind::Systemd) => "systemd",
+            (Request::Stop, OwnerKind::Up) => "a signal",
+        };
+        self.handle_order(Order { verb: Verb::Retire, by: by.to_owned() });
+    }
+
+    /// The service has ended and no restart is wanted: an owner that shows states shall show this one.
+    fn give_up(&mut self) {
+        let exit = self.service.status().last_exit;
+        let fine = exit.is_some_and(|exit| self.service.spec().restart.is_fine(exit));
+        self.ending = Some(Ending { exit, failed: !fine });
+    }
+
+    fn finish(mut self) -> i32 {
+        self.record(What::GuardEnded);
+        self.journal.finish();
+        let Ending { exit, failed } = self.ending.unwrap_or(Ending { exit: None, failed: false });
+        let exit = exit.map(|exit| match exit {
+            Exit::Code(code) => tree::Exit::Code(code),
+            Exit::Signal(signal) => tree::Exit::Signal(signal),
+        });
+        self.owner.report(Report::Stopped { exit, failed }, Duration::ZERO, if failed { "failed" } else { "ended" });
+        if failed { EXIT_GAVE_UP } else { 0 }
+    }
+}
+
+/// What the living run does next; never, when there is none.
+async fn of_run(running: &mut Option<Running>) -> Incoming {
+    let Some(Running { tree, stage, .. }) = running else { return pending().await };
+    match stage {
+        Stage::Alive => Incoming::Exited(tree.exited().await),
+        Stage::Draining { reply, until, .. } => {
+            let tail = tokio::time::timeout_at(*until, reply).await;
+            Incoming::Drained(tail.ok().and_then(Result::ok).unwrap_or_default())
+        }
+        Stage::Ended => {
+            tree.emptied().await;
+            Incoming::Emptied
+        }
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+fn exit_of(exit: tree::Exit) -> Exit {
+    match exit {
+        tree::Exit::Code(code) => Exit::Code(code),
+        tree::Exit::Signal(signal) => Exit::Signal(signal),
+    }
+}

@@ -1,0 +1,104 @@
+//! The data plane: reads what the program prints and keeps it, on a thread of its own, so that a slow disk delays no decision.
+//!
+//! Bytes never pass through the machine. The guard hands over each run's pipes with [`Plane::begin`], and when the main process has
+//! ended it asks [`Plane::drain`] for the last words: what the program wrote before its end is in the files before its exit record.
+
+mod cri;
+mod file;
+mod pump;
+
+use std::path::PathBuf;
+use std::{io, thread};
+
+use mainstay_core::event::RunId;
+use mainstay_core::spec::Rotate;
+use mainstay_os::tree::Output;
+use regex_lite::Regex;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use file::FileNews;
+
+/// Commands under way; the guard sends at most a few a run.
+const COMMANDS_MAX: usize = 16;
+/// News under way; the plane waits when the guard is that far behind.
+const NEWS_MAX: usize = 64;
+/// The last lines that an exit record shows.
+pub(crate) const TAIL_LINES_MAX: usize = 20;
+/// Of each of them.
+pub(crate) const TAIL_LINE_BYTES_MAX: usize = 2 << 10;
+
+/// The guard's end of the data plane.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    commands: mpsc::Sender<Command>,
+}
+
+/// Where a run's output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destinations {
+    /// CRI lines of both streams.
+    pub(crate) managed: Option<PathBuf>,
+    /// The exact bytes of standard output.
+    pub(crate) stdout: Option<PathBuf>,
+    /// The exact bytes of standard error; may be the same file.
+    pub(crate) stderr: Option<PathBuf>,
+    /// For all of them.
+    pub(crate) rotate: Rotate,
+}
+
+/// What the plane tells.
+#[derive(Debug)]
+pub(crate) enum PlaneNews {
+    /// The line that makes a run ready was printed.
+    Ready(RunId),
+    /// A file broke or is mended.
+    File(FileNews),
+}
+
+#[derive(Debug)]
+enum Command {
+    Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex> },
+    Beside { output: Output },
+    Rotation(Rotate),
+    Drain { reply: oneshot::Sender<Vec<String>> },
+}
+
+impl Plane {
+    /// Starts the thread.
+    pub(crate) fn start() -> io::Result<(Self, mpsc::Receiver<PlaneNews>)> {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let (news, news_receiver) = mpsc::channel(NEWS_MAX);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let body = move || runtime.block_on(pump::serve(receiver, news));
+        thread::Builder::new().name("output".to_owned()).spawn(body)?;
+        Ok((Self { commands }, news_receiver))
+    }
+
+    /// Reads this run's output from now on, and that of no run before it.
+    pub(crate) fn begin(&self, run: RunId, output: Output, to: Destinations, ready: Option<Regex>) {
+        self.send(Command::Begin { run, output, to, ready });
+    }
+
+    /// Reads the output of something that helps the run: a stop command.
+    pub(crate) fn beside(&self, output: Output) {
+        self.send(Command::Beside { output });
+    }
+
+    /// Begins files anew by another rule.
+    pub(crate) fn rotation(&self, rotate: Rotate) {
+        self.send(Command::Rotation(rotate));
+    }
+
+    /// Everything that was in the pipes is in the files; answers with the last lines.
+    pub(crate) fn drain(&self) -> oneshot::Receiver<Vec<String>> {
+        let (reply, receiver) = oneshot::channel();
+        self.send(Command::Drain { reply });
+        receiver
+    }
+
+    fn send(&self, command: Command) {
+        // The queue is full only when the plane hangs in a write for several runs; then output is lost, never the run.
+        // A dropped `Drain` closes its channel, which the guard takes as drained.
+        drop(self.commands.try_send(command));
+    }
+}

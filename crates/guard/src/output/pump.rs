@@ -1,0 +1,253 @@
+//! The plane's thread: one small task for each pipe, all writing through one [`Keeper`].
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mainstay_core::event::RunId;
+use mainstay_core::time::Mono;
+use mainstay_os::pipe::{RawReader, Reader};
+use mainstay_os::{clock, tree::Output};
+use regex_lite::Regex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, LocalSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::cri::{Cutter, Stream};
+use super::file::LogFile;
+use super::{Command, Destinations, PlaneNews, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
+
+/// One read. A pipe holds 64 KiB on both systems, so a larger buffer would not save calls.
+const READ_BYTES: usize = 64 << 10;
+/// What a drain reads of one pipe at most: a grandchild that floods it can't hold the exit up.
+const DRAIN_BYTES_MAX: usize = 1 << 20;
+/// An unfinished line is shown after this long.
+const PART_AFTER: Duration = Duration::from_millis(500);
+
+/// Serves until the guard's end is dropped.
+pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sender<PlaneNews>) {
+    let local = LocalSet::new();
+    let keeper = Rc::new(RefCell::new(Keeper::new(news)));
+    local
+        .run_until(async {
+            let mut pumps: Vec<Pump> = Vec::new();
+            while let Some(command) = commands.recv().await {
+                match command {
+                    Command::Begin { run, output, to, ready } => {
+                        pumps.drain(..).for_each(|pump| pump.task.abort());
+                        keeper.borrow_mut().begin(run, to, ready);
+                        pumps.extend(Pump::pair(output, &keeper));
+                    }
+                    Command::Beside { output } => {
+                        pumps.retain(|pump| !pump.task.is_finished());
+                        pumps.extend(Pump::pair(output, &keeper));
+                    }
+                    Command::Rotation(rotate) => {
+                        keeper.borrow_mut().files.iter_mut().for_each(|file| file.set_rotate(rotate))
+                    }
+                    Command::Drain { reply } => {
+                        drain(&pumps).await;
+                        drop(reply.send(keeper.borrow_mut().take_tail()));
+                    }
+                }
+            }
+        })
+        .await;
+}
+
+/// One pipe's task as the plane sees it.
+struct Pump {
+    drains: mpsc::Sender<oneshot::Sender<()>>,
+    task: AbortHandle,
+}
+
+impl Pump {
+    fn pair(output: Output, keeper: &Rc<RefCell<Keeper>>) -> [Self; 2] {
+        [Self::new(output.stdout, Stream::Stdout, keeper), Self::new(output.stderr, Stream::Stderr, keeper)]
+    }
+
+    fn new(raw: RawReader, stream: Stream, keeper: &Rc<RefCell<Keeper>>) -> Self {
+        let (drains, requests) = mpsc::channel(1);
+        let keeper = Rc::clone(keeper);
+        let task = tokio::task::spawn_local(async move {
+            // A pipe that can't be registered (no descriptors left) is closed: the program sees a broken pipe, not a hang.
+            if let Ok(reader) = Reader::open(raw) {
+                pump(reader, Cutter::new(stream), stream, keeper, requests).await;
+            }
+        });
+        Self { drains, task: task.abort_handle() }
+    }
+}
+
+async fn drain(pumps: &[Pump]) {
+    for pump in pumps {
+        let (done, drained) = oneshot::channel();
+        // A pump that is gone has seen the end of its pipe.
+        if pump.drains.send(done).await.is_ok() {
+            drop(drained.await);
+        }
+    }
+}
+
+async fn pump(
+    mut reader: Reader,
+    mut cutter: Cutter,
+    stream: Stream,
+    keeper: Rc<RefCell<Keeper>>,
+    mut drains: mpsc::Receiver<oneshot::Sender<()>>,
+) {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut part_due: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            read = reader.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => keep(&keeper, &mut cutter, stream, buffer.get(..count).unwrap_or_default()),
+            },
+            Some(done) = drains.recv() => {
+                let ended = drain_pipe(&mut reader, &mut buffer, |bytes| keep(&keeper, &mut cutter, stream, bytes));
+                keeper.borrow_mut().flush(&mut cutter, stream, true);
+                done.send(()).ok();
+                if ended {
+                    break;
+                }
+            }
+            () = sleep_until(part_due.unwrap_or_else(Instant::now)), if part_due.is_some() => {
+                keeper.borrow_mut().flush(&mut cutter, stream, false);
+            }
+        }
+        part_due = cutter.holds().then(|| part_due.unwrap_or_else(|| Instant::now() + PART_AFTER));
+        news(&keeper).await;
+    }
+    keeper.borrow_mut().flush(&mut cutter, stream, true);
+    news(&keeper).await;
+}
+
+fn keep(keeper: &Rc<RefCell<Keeper>>, cutter: &mut Cutter, stream: Stream, bytes: &[u8]) {
+    keeper.borrow_mut().keep(cutter, stream, bytes);
+}
+
+/// Reads what is there now; `true`: the pipe has ended.
+fn drain_pipe(reader: &mut Reader, buffer: &mut [u8], mut take: impl FnMut(&[u8])) -> bool {
+    let mut total = 0;
+    while total < DRAIN_BYTES_MAX {
+        match reader.try_read(buffer) {
+            Ok(0) => return true,
+            Ok(count) => {
+                total += count;
+                take(buffer.get(..count).unwrap_or_default());
+            }
+            Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+        }
+    }
+    false
+}
+
+/// Passes on what the keeper has to tell, outside of any borrow.
+async fn news(keeper: &Rc<RefCell<Keeper>>) {
+    let (sender, pending) = {
+        let mut keeper = keeper.borrow_mut();
+        if keeper.pending.is_empty() {
+            return;
+        }
+        (keeper.news.clone(), std::mem::take(&mut keeper.pending))
+    };
+    for item in pending {
+        // Nobody listens only while the guard ends.
+        drop(sender.send(item).await);
+    }
+}
+
+/// Writes to every destination and remembers the last lines.
+struct Keeper {
+    news: mpsc::Sender<PlaneNews>,
+    pending: Vec<PlaneNews>,
+    to: Option<Destinations>,
+    files: Vec<LogFile>,
+    ready: Option<(RunId, Regex)>,
+    tail: VecDeque<String>,
+    entries: Vec<u8>,
+}
+
+impl Keeper {
+    fn new(news: mpsc::Sender<PlaneNews>) -> Self {
+        let (pending, files, tail, entries) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
+        Self { news, pending, to: None, files, ready: None, tail, entries }
+    }
+
+    fn begin(&mut self, run: RunId, to: Destinations, ready: Option<Regex>) {
+        let paths: Vec<PathBuf> = [&to.managed, &to.stdout, &to.stderr].into_iter().flatten().cloned().collect();
+        self.files.retain(|file| paths.iter().any(|path| path == file.path()));
+        for path in paths {
+            if !self.files.iter().any(|file| file.path() == path) {
+                self.files.push(LogFile::new(path, to.rotate));
+            }
+        }
+        self.files.iter_mut().for_each(|file| file.set_rotate(to.rotate));
+        self.to = Some(to);
+        self.ready = ready.map(|pattern| (run, pattern));
+        self.tail.clear();
+    }
+
+    fn keep(&mut self, cutter: &mut Cutter, stream: Stream, bytes: &[u8]) {
+        let raw = self.to.as_ref().and_then(|to| match stream {
+            Stream::Stdout => to.stdout.clone(),
+            Stream::Stderr => to.stderr.clone(),
+        });
+        if let Some(path) = raw {
+            self.write(&path, bytes);
+        }
+        self.lines(|now, out, line| cutter.cut(now, bytes, out, line));
+    }
+
+    fn flush(&mut self, cutter: &mut Cutter, _stream: Stream, ended: bool) {
+        self.lines(|now, out, line| cutter.flush(now, ended, out, line));
+    }
+
+    /// Lets `cut` make entries and lines, then writes the entries and looks at the lines.
+    fn lines(&mut self, cut: impl FnOnce(Timestamp, &mut Vec<u8>, &mut dyn FnMut(&[u8]))) {
+        let mut entries = std::mem::take(&mut self.entries);
+        let (tail, ready, pending) = (&mut self.tail, &mut self.ready, &mut self.pending);
+        cut(wall(), &mut entries, &mut |line| {
+            remember(tail, line);
+            let matched = ready.as_ref().is_some_and(|(_, pattern)| pattern.is_match(&String::from_utf8_lossy(line)));
+            if matched && let Some((run, _)) = ready.take() {
+                pending.push(PlaneNews::Ready(run));
+            }
+        });
+        let managed = self.to.as_ref().and_then(|to| to.managed.clone());
+        if let Some(path) = managed
+            && !entries.is_empty()
+        {
+            self.write(&path, &entries);
+        }
+        entries.clear();
+        self.entries = entries;
+    }
+
+    fn write(&mut self, path: &std::path::Path, bytes: &[u8]) {
+        let now = Mono(clock::now().0);
+        let news =
+            self.files.iter_mut().find(|file| file.path() == path).and_then(|file| file.write(now, wall(), bytes));
+        self.pending.extend(news.map(PlaneNews::File));
+    }
+
+    fn take_tail(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.tail).into()
+    }
+}
+
+fn remember(tail: &mut VecDeque<String>, line: &[u8]) {
+    if tail.len() == TAIL_LINES_MAX {
+        tail.pop_front();
+    }
+    let short = line.get(..line.len().min(TAIL_LINE_BYTES_MAX)).unwrap_or_default();
+    tail.push_back(String::from_utf8_lossy(short).trim_end_matches('\r').to_owned());
+}
+
+fn wall() -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(clock::now().1)).unwrap_or(Timestamp::UNIX_EPOCH)
+}

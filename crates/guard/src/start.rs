@@ -1,0 +1,152 @@
+//! Everything between the start of the process and the loop, and what is left when the loop has ended.
+
+use std::io;
+use std::time::Duration;
+
+use mainstay_core::event::{Event, Order, Verb};
+use mainstay_core::service::Service;
+use mainstay_core::spec::StartMode;
+use mainstay_os::control::Address;
+use mainstay_os::files::{self, Lock};
+use mainstay_os::owner::{Owner, Report};
+use mainstay_os::tree::{self, Place};
+use mainstay_os::{clock, oslog, process};
+use mainstay_wire::memory::Memory;
+use mainstay_wire::record::What;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::guard::{Guard, Parts};
+use crate::journal::{Found, Journal};
+use crate::output::Plane;
+use crate::specs::SpecFile;
+use crate::status::now;
+use crate::{EXIT_GAVE_UP, OwnerKind, Setup, control};
+
+/// Questions of clients under way.
+const QUESTIONS_MAX: usize = 64;
+/// What the guard before us left must be gone by then.
+const LEFTOVERS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Guards the service and tells the owner how it ended.
+pub(crate) fn guarded(setup: Setup, owner: Owner) -> i32 {
+    let name = setup.name.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(serve(setup, owner))) {
+        Ok(code) => code,
+        Err(error) => {
+            oslog::write(oslog::Level::Error, &name, &error.to_string());
+            eprintln!("mainstay guard {name}: {error}");
+            EXIT_GAVE_UP
+        }
+    }
+}
+
+async fn serve(setup: Setup, mut owner: Owner) -> io::Result<i32> {
+    owner.report(Report::Starting, LEFTOVERS_LIMIT, "starting");
+    let begun = begin(&setup).await;
+    let (parts, lock) = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            owner.report(Report::Stopped { exit: None, failed: true }, Duration::ZERO, &error.to_string());
+            return Err(error);
+        }
+    };
+    let first = parts.first;
+    let mut guard = Guard::new(setup, owner, parts);
+    guard.first_order(first);
+    let code = guard.watch().await;
+    drop(lock);
+    Ok(code)
+}
+
+/// Takes the service over: its lock, its journal, its spec, what a dead guard left.
+async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
+    let (layout, name) = (&setup.layout, setup.name.as_str());
+    files::make_private_dir(&layout.run)?;
+    let lock = lock(setup)?;
+    let (mut journal, found) = Journal::open(layout, name, now())?;
+    let (spec_file, spec, problems) = SpecFile::open(layout, name)?;
+    let place = Place::claim(&layout.mark(name))?;
+    let known = journal.memory().program.map(|program| (program.pid, program.stamp));
+    let ended = place.end_leftovers(known, LEFTOVERS_LIMIT).await?;
+    let boot = clock::boot_id();
+    let first = first(setup, journal.memory(), &found, &boot);
+    let history = journal.memory().history(now(), &boot);
+    let containment = place.containment().to_string();
+    let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
+    journal.append(now(), What::GuardStarted { version, pid, boot, containment: containment.clone(), ended });
+    if let Some(aside) = &found.set_aside {
+        let what = format!("the journal could not be read as a whole; it is kept as {}", aside.display());
+        journal.append(now(), What::Fault { what });
+    }
+    if let Some(problems) = &problems {
+        let problems = problems.0.iter().map(ToString::to_string).collect();
+        journal.append(now(), What::SpecRefused { problems });
+    }
+    let listener = control::listen(&Address::new(&layout.run, &layout.tag(), name))?;
+    let (sender, questions) = mpsc::channel(QUESTIONS_MAX);
+    let mut background = JoinSet::new();
+    background.spawn(control::serve(listener, sender));
+    background.spawn(async {
+        tree::reap_orphans().await;
+    });
+    let (plane, plane_news) = Plane::start()?;
+    let service = Service::new(spec, history, fastrand::u64(..), now());
+    let parts =
+        Parts { service, spec_file, journal, place, containment, plane, plane_news, questions, background, first };
+    Ok((parts, lock))
+}
+
+fn lock(setup: &Setup) -> io::Result<Lock> {
+    let path = setup.layout.lock(&setup.name);
+    let pid = std::process::id();
+    let note = format!("{pid} {}", process::start_stamp(pid)?);
+    match Lock::acquire(&path, &note)? {
+        Some(lock) => Ok(lock),
+        None => {
+            let holder = files::lock_note(&path)?.unwrap_or_default();
+            let pid = holder.split(' ').next().unwrap_or("unknown").to_owned();
+            Err(io::Error::other(format!("cannot guard {}: another guard has it (pid {pid})", setup.name)))
+        }
+    }
+}
+
+/// What the first order shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// The owner wants it up: a fresh start.
+    Start,
+    /// The guard before us died; its service goes on where it was.
+    Resume,
+    /// It is down and stays so.
+    Nothing,
+}
+
+fn first(setup: &Setup, memory: &Memory, found: &Found, boot: &str) -> First {
+    let died = !found.ended_well && memory.boot == boot && memory.seq > 0;
+    match (died, memory.wanted, setup.owner) {
+        (true, Some(false), OwnerKind::Up) => First::Nothing,
+        (true, ..) => First::Resume,
+        (false, ..) => First::Start,
+    }
+}
+
+impl Guard {
+    /// Starts the service as its owner and its spec want it.
+    fn first_order(&mut self, first: First) {
+        let by_itself = match self.service.spec().start {
+            StartMode::Auto | StartMode::Delayed => true,
+            StartMode::Manual | StartMode::Disabled => self.owner_kind != OwnerKind::Up,
+        };
+        let by = match (first, self.owner_kind) {
+            (First::Nothing, _) => return,
+            (First::Resume, _) => return self.handle(Event::Resume),
+            (First::Start, _) if !by_itself => return,
+            (First::Start, OwnerKind::Up) => "mainstay up",
+            (First::Start, OwnerKind::Scm) => "the Windows service manager",
+            (First::Start, OwnerKind::Systemd) => "systemd",
+        };
+        self.handle_order(Order { verb: Verb::Start, by: by.to_owned() });
+    }
+}

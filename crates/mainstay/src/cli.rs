@@ -1,0 +1,161 @@
+//! The command line: what may be typed, and which room answers it.
+
+mod apply;
+mod edit;
+pub(crate) mod guard;
+mod install;
+mod list;
+mod logs;
+mod orders;
+mod records;
+mod select;
+mod show;
+mod status;
+mod up;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use mainstay_wire::layout::Layout;
+
+use crate::failure::Failure;
+use crate::{exit, home};
+
+/// Keeps programs running: as OS services, or with `up` in the foreground.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, max_term_width = 100, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Keep everything under this folder instead of the system's folders.
+    #[arg(long, global = true, env = "MAINSTAY_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+
+    /// Print JSON: an array of objects, or one object a line for `logs` and `records`.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 fine, 1 failed, 2 wrong command line, 3 not running, 4 no such service, 5 not permitted, 6 not in time.
+Names may have wild cards (* and ?); --all stands for every service.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a program a service: mainstay install payment --directory C:\goapp -- C:\goapp\main.exe --port 8080
+    Install(install::Install),
+    /// Stop services and forget them; their logs and journals stay.
+    Remove(install::Remove),
+    /// Be up.
+    Start(orders::Order),
+    /// Be down, by the spec's stop ladder.
+    Stop(orders::Order),
+    /// Stop, then start.
+    Restart(orders::Order),
+    /// Be down at once, without asking the program.
+    Kill(orders::Order),
+    /// How services are now.
+    Status(status::Status),
+    /// Which services there are.
+    List(list::List),
+    /// A service's whole spec, defaults included.
+    Show(show::Show),
+    /// One value of a spec: mainstay get payment restart.delay
+    Get(show::Get),
+    /// Change values of a spec: mainstay set payment restart.delay=2s env.GIN_MODE=release
+    Set(edit::Set),
+    /// Take values out of a spec, so that their defaults are in force.
+    Unset(edit::Unset),
+    /// Open a spec in your editor; a bad one is never saved.
+    Edit(edit::Edit),
+    /// Check specs without using them.
+    Validate(validate::Validate),
+    /// Make running services follow their spec files; restarts only what must be.
+    Apply(apply::Apply),
+    /// What programs printed.
+    Logs(logs::Logs),
+    /// What happened to services.
+    Records(records::Records),
+    /// Guard the services of a folder in the foreground; Ctrl-C stops all in reverse order.
+    Up(up::Up),
+    /// Guard one service: what service managers start. Not for people.
+    Guard(guard::Help),
+    /// Print completions for a shell: mainstay completions bash
+    Completions {
+        /// bash, zsh, fish, powershell or elvish.
+        shell: clap_complete::Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// What every verb works with.
+pub(crate) struct Context {
+    pub(crate) layout: Layout,
+    pub(crate) json: bool,
+}
+
+/// Carries the command line out.
+pub(crate) fn main(cli: Cli) -> ExitCode {
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                anstream::eprintln!("mainstay: {failure}");
+            }
+            failure.code.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let home = match &cli.verb {
+        Verb::Up(up) => up.dir.clone().or(cli.home),
+        _ => cli.home,
+    };
+    let context = Context { layout: home::layout(home.as_deref())?, json: cli.json };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("start"))?;
+    runtime.block_on(async {
+        match cli.verb {
+            Verb::Install(verb) => verb.run(&context),
+            Verb::Remove(verb) => verb.run(&context).await,
+            Verb::Start(verb) => verb.run(&context, orders::Kind::Start).await,
+            Verb::Stop(verb) => verb.run(&context, orders::Kind::Stop).await,
+            Verb::Restart(verb) => verb.run(&context, orders::Kind::Restart).await,
+            Verb::Kill(verb) => verb.run(&context, orders::Kind::Kill).await,
+            Verb::Status(verb) => verb.run(&context).await,
+            Verb::List(verb) => verb.run(&context),
+            Verb::Show(verb) => verb.run(&context),
+            Verb::Get(verb) => verb.run(&context),
+            Verb::Set(verb) => verb.run(&context).await,
+            Verb::Unset(verb) => verb.run(&context).await,
+            Verb::Edit(verb) => verb.run(&context).await,
+            Verb::Validate(verb) => verb.run(&context),
+            Verb::Apply(verb) => verb.run(&context).await,
+            Verb::Logs(verb) => verb.run(&context).await,
+            Verb::Records(verb) => verb.run(&context).await,
+            Verb::Up(_) => up::run(&context).await,
+            Verb::Guard(_) => Err(Failure::new(exit::USAGE, "cannot guard here: `guard` must be the first word")),
+            Verb::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
+                Ok(())
+            }
+            Verb::Version => {
+                anstream::println!("mainstay {} ({})", env!("CARGO_PKG_VERSION"), mainstay_os::NAME);
+                Ok(())
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

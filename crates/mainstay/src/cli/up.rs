@@ -1,0 +1,29 @@
+//! `up`: guard the services of a folder in the foreground.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Zoned;
+use mainstay_agent::up::{self, Setup};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::{systems, term};
+
+/// Guard the services of a folder.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The home: DIR/services/*.toml are guarded. Default: --home, else the system's folders.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
+    let binary = systems::binary()?;
+    print(&format!("guarding {}", context.layout.specs.display()));
+    let setup = Setup { layout: context.layout.clone(), binary, print };
+    up::run(setup).await.map_err(|error| Failure::failed(format!("cannot go up: {error}")))
+}
+
+fn print(line: &str) {
+    anstream::println!("{} {line}", term::dim(Zoned::now().strftime("%H:%M:%S")));
+}

@@ -1,0 +1,301 @@
+//! A cgroup v2 of the service's own: cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst.
+//!
+//! Where it is made, so that the next guard with the same mark finds it again:
+//!
+//! 1. in a systemd unit with `Delegate=yes`: the guard moves itself into `UNIT/guard`, the program lives in `UNIT/run`
+//!    (a cgroup has processes or children, never both, once controllers are on);
+//! 2. without systemd: `mainstay-MARK` at the root of the mount, wherever the guard was started from;
+//! 3. else `mainstay-MARK` below our own cgroup: found again only from there, so [`Cgroup::is_stable`] says no and
+//!    leftovers are looked for among all processes as well.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::Interest;
+
+use super::fork::{self, Target};
+use super::readiness::{self, UNTOLD_POLL_MS};
+
+/// How long a dropped group waits for its last processes to die before it leaves its folder to the next guard.
+const REMOVE_MS_MAX: u64 = 500;
+
+/// Deeper trees of groups inside a program's own are not looked into (the kernel's own default limit is 2^31).
+const DEPTH_MAX: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    path: PathBuf,
+    directory: File,
+    procs: File,
+    events: File,
+    stable: bool,
+}
+
+impl Cgroup {
+    /// Makes or finds the group for `mark` and proves that a process can be born there.
+    pub(crate) fn claim(mark: &str) -> io::Result<Cgroup> {
+        let place = choose(mark)?;
+        let group = Cgroup::open(&place.path, place.stable)?;
+        fork::try_joining(group.target())?;
+        Ok(group)
+    }
+
+    /// Opens it once more, made anew should somebody have removed it.
+    pub(crate) fn reopen(&self) -> io::Result<Cgroup> {
+        Cgroup::open(&self.path, self.stable)
+    }
+
+    fn open(path: &Path, stable: bool) -> io::Result<Cgroup> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        remove_below(path, DEPTH_MAX); // what an earlier run made inside and left empty
+        let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
+        let procs = OpenOptions::new().write(true).open(path.join("cgroup.procs"))?;
+        let events = File::open(path.join("cgroup.events"))?;
+        Ok(Cgroup { path: path.to_owned(), directory, procs, events, stable })
+    }
+
+    /// Whether the next guard finds it wherever it is started.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.stable
+    }
+
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { directory: self.directory.as_fd(), procs: self.procs.as_fd() }
+    }
+
+    /// Whether anything lives in it or below. A group that was removed is empty.
+    pub(crate) fn is_populated(&self) -> bool {
+        let mut buffer = [0; 128]; // "populated 1\nfrozen 0\n"
+        let read = self.events.read_at(&mut buffer, 0).unwrap_or(0);
+        buffer.get(..read).unwrap_or_default().split(|&byte| byte == b'\n').any(|line| line == b"populated 1")
+    }
+
+    /// Ends when nothing lives in it; the kernel tells by POLLPRI on `cgroup.events`. Cancel-safe.
+    pub(crate) async fn emptied(&self) {
+        let watched = readiness::watch(self.events.as_fd(), Interest::PRIORITY);
+        while self.is_populated() {
+            let told = match &watched {
+                Ok(events) => match events.ready(Interest::PRIORITY).await {
+                    Ok(mut ready) => {
+                        ready.clear_ready(); // before the file is read again: what comes after is a new event
+                        true
+                    }
+                    Err(_) => false,
+                },
+                Err(_) => false,
+            };
+            if !told {
+                tokio::time::sleep(Duration::from_millis(UNTOLD_POLL_MS)).await;
+            }
+        }
+    }
+
+    /// Ends all in it at once: nothing can be born in it any more while the kernel walks it (`cgroup.kill`, Linux 5.14).
+    /// Before that: frozen, so that nothing forks, then SIGKILL to each (Linux 5.2).
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        match write_to(&self.path.join("cgroup.kill"), "1") {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => self.freeze_and_kill(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // the whole group is gone
+            Err(error) => Err(error),
+        }
+    }
+
+    fn freeze_and_kill(&self) -> io::Result<()> {
+        let freeze = self.path.join("cgroup.freeze");
+        let frozen = write_to(&freeze, "1");
+        for pid in self.members() {
+            // A member's number can't be reused by a stranger between the two lines unless it died by itself; the
+            // descriptor is checked against the group once more.
+            if let Some(held) = super::pidfd::Pidfd::open(pid)?
+                && self.members().contains(&pid)
+            {
+                held.signal(libc::SIGKILL)?;
+            }
+        }
+        if frozen.is_ok() { write_to(&freeze, "0") } else { Ok(()) }
+    }
+
+    /// All in it and below.
+    pub(crate) fn members(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        members_below(&self.path, &mut found, DEPTH_MAX);
+        found
+    }
+}
+
+impl Drop for Cgroup {
+    /// Removes its folder, waiting a moment for the processes of a tree that was killed just now.
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_millis(REMOVE_MS_MAX);
+        while self.is_populated() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut watched = [PollFd::new(&self.events, PollFlags::PRI)];
+            match poll(&mut watched, Timespec::try_from(left).ok().as_ref()) {
+                Ok(0) | Err(_) => return, // the next claim uses it as it is
+                Ok(_) => {}
+            }
+        }
+        if crate::files::same_file(&self.directory, &self.path) {
+            remove_below(&self.path, DEPTH_MAX);
+            let _ = fs::remove_dir(&self.path); // refused when somebody has just moved in: then it stays
+        }
+    }
+}
+
+struct Chosen {
+    path: PathBuf,
+    stable: bool,
+}
+
+fn choose(mark: &str) -> io::Result<Chosen> {
+    let mount = mount(&fs::read_to_string("/proc/self/mountinfo")?)
+        .ok_or_else(|| io::Error::new(ErrorKind::NotFound, "no cgroup v2 is mounted"))?;
+    let own = mount
+        .directory_of(&fs::read_to_string("/proc/self/cgroup")?)
+        .ok_or_else(|| io::Error::new(ErrorKind::NotFound, "our own cgroup is outside of what is mounted"))?;
+    if let Some(unit) = delegated_unit(&own) {
+        let guard = unit.join("guard");
+        if own != guard {
+            match fs::create_dir(&guard) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => write_to(&guard.join("cgroup.procs"), "0")?,
+            }
+        }
+        return Ok(Chosen { path: unit.join("run"), stable: true });
+    }
+    let name = folder_name(mark);
+    let systemd = Path::new("/run/systemd/system").exists();
+    if !systemd {
+        let path = mount.point.join(&name);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(Chosen { path, stable: true }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Chosen { path, stable: true }),
+            Err(_) => {} // not ours to write: a plain user, a container
+        }
+    }
+    Ok(Chosen { path: own.join(name), stable: false })
+}
+
+fn folder_name(mark: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    format!("mainstay-{}", mark.chars().map(safe).collect::<String>())
+}
+
+/// The unit whose cgroup systemd has given us, if it has: it says so in an extended attribute (systemd's
+/// CGROUP_DELEGATION.md; `trusted.` for root, `user.` since 5.7).
+fn delegated_unit(own: &Path) -> Option<PathBuf> {
+    let unit = if own.ends_with("guard") { own.parent()? } else { own };
+    let is_delegated = |name: &str| {
+        let mut value = [0u8; 8];
+        matches!(rustix::fs::getxattr(unit, name, &mut value), Ok(1)) && value.first() == Some(&b'1')
+    };
+    let is_unit = unit.extension().is_some_and(|kind| kind == "service");
+    (is_unit && (is_delegated("trusted.delegate") || is_delegated("user.delegate"))).then(|| unit.to_owned())
+}
+
+/// Where cgroup v2 is mounted, and which part of the hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    point: PathBuf,
+    root: PathBuf,
+}
+
+/// proc(5), mountinfo: `id parent major:minor root point options [fields] - type source …`; a space is `\040`.
+fn mount(mountinfo: &str) -> Option<Mount> {
+    mountinfo.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        if right.split(' ').next()? != "cgroup2" {
+            return None;
+        }
+        let mut fields = left.split(' ');
+        let root = fields.nth(3)?;
+        let point = fields.next()?;
+        Some(Mount { point: unescape(point).into(), root: unescape(root).into() })
+    })
+}
+
+fn unescape(field: &str) -> String {
+    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+impl Mount {
+    /// Of a process with this `/proc/PID/cgroup`: the line `0::/path`. `None`: it isn't below the mounted part.
+    fn directory_of(&self, cgroups: &str) -> Option<PathBuf> {
+        let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+        if path.starts_with("/..") || path.ends_with(" (deleted)") {
+            return None;
+        }
+        let below = Path::new(path).strip_prefix(&self.root).ok()?;
+        Some(if below.as_os_str().is_empty() { self.point.clone() } else { self.point.join(below) })
+    }
+}
+
+fn write_to(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}
+
+fn folders_in(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
+fn members_below(path: &Path, found: &mut Vec<u32>, depth: usize) {
+    // A threaded group refuses to be read; its processes are listed by the group above it.
+    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|&pid| pid != 0));
+    if depth > 0 {
+        folders_in(path).for_each(|folder| members_below(&folder, found, depth - 1));
+    }
+}
+
+/// Removes the empty groups below; those that are not stay.
+fn remove_below(path: &Path, depth: usize) {
+    if depth == 0 {
+        return;
+    }
+    for folder in folders_in(path) {
+        remove_below(&folder, depth - 1);
+        let _ = fs::remove_dir(folder); // refused while something lives there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
+        32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n\
+        41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:2 - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn the_mount_is_found_among_others() {
+        let mount = mount(HYBRID).unwrap();
+        assert_eq!(mount, Mount { point: "/sys/fs/cgroup/unified".into(), root: "/".into() });
+        let own = mount.directory_of("4:memory:/x\n0::/system.slice/a.service\n").unwrap();
+        assert_eq!(own, Path::new("/sys/fs/cgroup/unified/system.slice/a.service"));
+        assert_eq!(mount.directory_of("0::/\n").unwrap(), Path::new("/sys/fs/cgroup/unified"));
+    }
+
+    #[test]
+    fn a_container_sees_its_part_only() {
+        let mount = mount("1 2 0:3 /docker/abc /sys/fs/cg\\040roup ro - cgroup2 cgroup2 ro\n").unwrap();
+        assert_eq!(mount.directory_of("0::/docker/abc/x\n").unwrap(), Path::new("/sys/fs/cg roup/x"));
+        assert_eq!(mount.directory_of("0::/docker/other\n"), None);
+        assert_eq!(mount.directory_of("0::/../other\n"), None);
+        assert_eq!(mount.directory_of("3:cpu:/\n"), None);
+    }
+
+    #[test]
+    fn a_mark_can_not_leave_its_folder() {
+        assert_eq!(folder_name("a/../b c"), "mainstay-a_.._b_c");
+    }
+}

@@ -1,0 +1,42 @@
+//! pipe(2): 64 KiB, our end non-blocking, the child's end blocking as programs expect.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::pipe::PipeFlags;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+
+/// Our end, not yet on any runtime.
+#[derive(Debug)]
+pub struct RawReader(OwnedFd);
+
+/// Our end on the current tokio runtime.
+#[derive(Debug)]
+pub struct Reader(Receiver);
+
+impl Reader {
+    /// Registers with the current tokio runtime. Errors: no room in the kernel's tables.
+    pub fn open(raw: RawReader) -> io::Result<Reader> {
+        Receiver::from_owned_fd(raw.0).map(Reader)
+    }
+
+    /// Waits for bytes; 0 once the last writer has closed its end. Cancel-safe.
+    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).await
+    }
+
+    /// Takes what is there now; `WouldBlock` when nothing is, 0 at the end.
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        // Not `Receiver::try_read`: that believes tokio's last news from epoll and can say "nothing" while bytes are
+        // there. Last words must be taken at once, so the kernel itself is asked.
+        Ok(rustix::io::read(&self.0, buf)?)
+    }
+}
+
+/// Our end and the child's; both close on exec.
+pub(crate) fn pair() -> io::Result<(RawReader, OwnedFd)> {
+    let (ours, childs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((RawReader(ours), childs))
+}

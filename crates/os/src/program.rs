@@ -1,0 +1,3 @@
+//! Which file a program's name means.
+
+pub use crate::sys::program::find;

@@ -1,0 +1,213 @@
+//! CreateProcessW with everything said explicitly: the file, the inherited handles, the job.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::path::Path;
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED, GENERIC_READ, GENERIC_WRITE, HANDLE,
+};
+use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
+use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING};
+use windows_sys::Win32::System::Threading::{
+    CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
+    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
+    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_CREATION_FLAGS, PROCESS_INFORMATION,
+    ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, TerminateProcess, UpdateProcThreadAttribute,
+};
+
+use super::job::Job;
+use super::win32;
+
+/// "The lpCurrentDirectory […] maximum length is MAX_PATH", and `\\?\` is not understood there.
+const DIRECTORY_UNITS_MAX: usize = 258;
+
+/// A process to be made.
+pub(super) struct Order<'a> {
+    /// The file, never looked for: with an explicit application name a `C:\Prog.exe` beside `C:\Prog Dir` is no danger.
+    pub(super) program: &'a Path,
+    /// NUL-terminated; CreateProcessW may write into it.
+    pub(super) command_line: Vec<u16>,
+    /// None: ours.
+    pub(super) directory: Option<&'a Path>,
+    /// As [`super::environment::block`] makes it.
+    pub(super) environment: Vec<u16>,
+    /// Standard input, output and error: the only handles the process inherits. Each must be inheritable.
+    pub(super) stdio: [BorrowedHandle<'a>; 3],
+    /// The job it is born into.
+    pub(super) job: Option<&'a Job>,
+    /// Beside those this module sets itself.
+    pub(super) flags: PROCESS_CREATION_FLAGS,
+}
+
+/// A process that runs.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) process: OwnedHandle,
+    pub(super) pid: u32,
+}
+
+/// Makes the process, inside its job from its first instruction.
+pub(super) fn create(mut order: Order<'_>) -> io::Result<Created> {
+    match (in_job_list(&mut order), order.job) {
+        // A system that doesn't know the attribute (Wine before 7): suspended, taken in, let go.
+        (Err(error), Some(job)) if job_list_is_unknown(&error) => suspended_and_assigned(&mut order, job),
+        (answer, _) => answer,
+    }
+}
+
+fn job_list_is_unknown(error: &io::Error) -> bool {
+    [ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED, ERROR_CALL_NOT_IMPLEMENTED]
+        .iter()
+        .any(|&code| win32::is(error, code))
+}
+
+fn in_job_list(order: &mut Order<'_>) -> io::Result<Created> {
+    let jobs: Vec<HANDLE> = order.job.iter().map(|job| job.handle()).collect();
+    call(order, &jobs, 0).map(|(created, _thread)| created)
+}
+
+fn suspended_and_assigned(order: &mut Order<'_>, job: &Job) -> io::Result<Created> {
+    let (created, thread) = call(order, &[], CREATE_SUSPENDED)?;
+    let mut done = job.assign(created.process.as_handle());
+    if done.is_ok() {
+        // SAFETY: the thread's handle is ours.
+        if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
+            done = Err(io::Error::last_os_error());
+        }
+    }
+    if done.is_err() {
+        // SAFETY: the process's handle is ours; it has not run a single instruction.
+        unsafe { TerminateProcess(created.process.as_raw_handle(), 1) };
+    }
+    done.map(|()| created)
+}
+
+fn call(order: &mut Order<'_>, jobs: &[HANDLE], flags: PROCESS_CREATION_FLAGS) -> io::Result<(Created, OwnedHandle)> {
+    let program = win32::wide_path(order.program)?;
+    let directory = order.directory.map(win32::wide).transpose()?;
+    let [stdin, stdout, stderr] = order.stdio.map(|handle| handle.as_raw_handle());
+    // The same handle twice is an invalid parameter.
+    let mut inherited = vec![stdin, stdout, stderr];
+    inherited.sort_unstable();
+    inherited.dedup();
+
+    let mut attributes = Attributes::new(if jobs.is_empty() { 1 } else { 2 })?;
+    attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
+    if !jobs.is_empty() {
+        attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, jobs)?;
+    }
+    let mut startup = STARTUPINFOEXW::default();
+    startup.StartupInfo.cb = size_of::<STARTUPINFOEXW>() as u32;
+    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    startup.StartupInfo.hStdInput = stdin;
+    startup.StartupInfo.hStdOutput = stdout;
+    startup.StartupInfo.hStdError = stderr;
+    startup.lpAttributeList = attributes.list();
+
+    let mut made = PROCESS_INFORMATION::default();
+    // SAFETY: every pointer leads to a NUL-terminated string, the double-NUL block or a structure that lives during the
+    // call; the command line is writable; the attribute values (`inherited`, `jobs`) outlive it too.
+    let done = unsafe {
+        CreateProcessW(
+            program.as_ptr(),
+            order.command_line.as_mut_ptr(),
+            ptr::null(),
+            ptr::null(),
+            1,
+            order.flags | flags | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
+            order.environment.as_ptr().cast(),
+            directory.as_ref().map_or(ptr::null(), |units| units.as_ptr()),
+            (&raw const startup).cast(),
+            &raw mut made,
+        )
+    };
+    win32::check(done)?;
+    // SAFETY: the call succeeded and gave us both handles.
+    let (process, thread) = unsafe { (win32::own(made.hProcess)?, win32::own(made.hThread)?) };
+    Ok((Created { process, pid: made.dwProcessId }, thread))
+}
+
+/// Whether CreateProcessW can use this folder at all; it answers a too long one with "the directory name is invalid".
+pub(super) fn check_directory(directory: &Path) -> io::Result<()> {
+    if !std::fs::metadata(directory)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    let units = directory.as_os_str().encode_wide().count();
+    if units > DIRECTORY_UNITS_MAX {
+        let text =
+            format!("it is {units} characters long; Windows allows {DIRECTORY_UNITS_MAX} for a working directory");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(())
+}
+
+/// The null device, for a child to inherit.
+pub(super) fn null_device() -> io::Result<OwnedHandle> {
+    inheritable("NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE)
+}
+
+/// Opens a file or pipe with a handle that HANDLE_LIST may name. Between here and the end of CreateProcessW another
+/// thread's spawn without a list would inherit it too: a guard has no such thread.
+pub(super) fn inheritable(name: impl AsRef<OsStr>, access: u32, share: u32) -> io::Result<OwnedHandle> {
+    let name = win32::wide(name)?;
+    let attributes = SECURITY_ATTRIBUTES {
+        nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+        lpSecurityDescriptor: ptr::null_mut(),
+        bInheritHandle: 1,
+    };
+    // SAFETY: the name ends with a NUL, the attributes live during the call; the handle is ours.
+    unsafe {
+        win32::own(CreateFileW(name.as_ptr(), access, share, &raw const attributes, OPEN_EXISTING, 0, ptr::null_mut()))
+    }
+}
+
+/// A PROC_THREAD_ATTRIBUTE list (Microsoft: "UpdateProcThreadAttribute function").
+struct Attributes {
+    /// Words, so that it is aligned for whatever the system keeps in it.
+    memory: Vec<usize>,
+}
+
+impl Attributes {
+    fn new(count: u32) -> io::Result<Attributes> {
+        let mut bytes = 0;
+        // SAFETY: without a list the call only tells the size it needs (and "fails" with ERROR_INSUFFICIENT_BUFFER).
+        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), count, 0, &raw mut bytes) };
+        let mut memory = vec![0_usize; bytes.div_ceil(size_of::<usize>())];
+        // SAFETY: the memory has the size just told.
+        win32::check(unsafe {
+            InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), count, 0, &raw mut bytes)
+        })?;
+        Ok(Attributes { memory })
+    }
+
+    fn list(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
+        self.memory.as_mut_ptr().cast()
+    }
+
+    /// The list keeps the pointer: `handles` must outlive the CreateProcessW it is for.
+    fn set(&mut self, attribute: u32, handles: &[HANDLE]) -> io::Result<()> {
+        // SAFETY: the list is initialized; the values outlive its use (see `call`).
+        win32::check(unsafe {
+            UpdateProcThreadAttribute(
+                self.list(),
+                0,
+                attribute as usize,
+                handles.as_ptr().cast(),
+                size_of_val(handles),
+                ptr::null_mut(),
+                ptr::null(),
+            )
+        })
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialized in `new`, deleted once.
+        unsafe { DeleteProcThreadAttributeList(self.list()) };
+    }
+}

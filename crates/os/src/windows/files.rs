@@ -1,0 +1,242 @@
+//! Private folders, replaced files, shared logs, locks.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsRawHandle;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION,
+    LocalFree,
+};
+use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE_OBJECT};
+use windows_sys::Win32::Security::{OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_SHARE_DELETE, FILE_SHARE_READ,
+    FILE_SHARE_WRITE, GetFileInformationByHandle, LOCK_FILE_FLAGS, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY,
+    LockFileEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
+};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+
+use super::security::{self, Descriptor, User};
+use super::win32;
+
+/// Everybody may read, write, rename and delete what we have open: log tools, virus scanners, backups.
+const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+/// A scanner or backup holds a file for a moment: so often, in steps of this length, a replacement is tried.
+const REPLACE_TRIES_MAX: u32 = 50;
+const REPLACE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Somebody who only looks whether a lock is held ([`lock_note`]) holds it for an instant.
+const LOCK_TRIES_MAX: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Makes a folder, with those above it, that only the system, administrators and we may enter. One that exists already
+/// is taken if it belongs to one of these: everybody may make folders in ProgramData, so a stranger might have been
+/// there first.
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
+    let context = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot make the private folder {}: {error}", path.display()))
+    };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(context)?;
+    }
+    create_private(path).map_err(context)
+}
+
+fn create_private(path: &Path) -> io::Result<()> {
+    let access = Descriptor::new(&security::private_sddl("OICI")?)?;
+    let attributes = access.attributes();
+    let name = win32::wide_path(path)?;
+    // SAFETY: the name ends with a NUL; the attributes and their descriptor live during the call.
+    match win32::check(unsafe { CreateDirectoryW(name.as_ptr(), &raw const attributes) }) {
+        Err(error) if win32::is(&error, ERROR_ALREADY_EXISTS) && path.is_dir() => {
+            let owner = owner(path)?;
+            if owner_is_trusted(&owner)? {
+                return Ok(());
+            }
+            let text = format!("it exists and belongs to another account ({owner}); remove it or take it over");
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+        }
+        answer => answer,
+    }
+}
+
+/// The system, the administrators, TrustedInstaller, or we.
+fn owner_is_trusted(owner: &str) -> io::Result<bool> {
+    const TRUSTED: [&str; 3] =
+        ["S-1-5-18", "S-1-5-32-544", "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"];
+    Ok(TRUSTED.contains(&owner) || owner == User::own()?.sid_text()?)
+}
+
+fn owner(path: &Path) -> io::Result<String> {
+    let name = win32::wide_path(path)?;
+    let mut owner: PSID = ptr::null_mut();
+    let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
+    // SAFETY: the name ends with a NUL, the results live; the owner points into the descriptor.
+    unsafe {
+        let code = GetNamedSecurityInfoW(
+            name.as_ptr(),
+            SE_FILE_OBJECT,
+            OWNER_SECURITY_INFORMATION,
+            &raw mut owner,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            &raw mut descriptor,
+        );
+        if code != 0 {
+            return Err(win32::error(code));
+        }
+        let text = security::sid_text(owner);
+        LocalFree(descriptor);
+        text
+    }
+}
+
+/// Makes a folder, with those above it, with the access rights of the folder it is made in.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", path.display())))
+}
+
+/// Replaces a file's contents whole: whoever reads it sees the old or the new, also after a power cut. Waits up to a
+/// second for somebody who has it open without sharing.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = beside(path);
+    let done = write_whole(&fresh, bytes).and_then(|()| move_over(&fresh, path));
+    if done.is_err() {
+        // Nothing to do about a leftover; the next replacement writes over it.
+        let _ = std::fs::remove_file(&fresh);
+    }
+    done.map_err(|error| io::Error::new(error.kind(), format!("cannot replace {}: {error}", path.display())))
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    PathBuf::from(name)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn move_over(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (win32::wide_path(from)?, win32::wide_path(to)?);
+    let mut tries = 1;
+    loop {
+        // SAFETY: both names end with a NUL.
+        let done =
+            unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) };
+        match win32::check(done) {
+            Err(error) if is_held(&error) && tries < REPLACE_TRIES_MAX => {
+                tries += 1;
+                win32::pause(REPLACE_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Somebody has it open without FILE_SHARE_DELETE, or it is about to be deleted.
+fn is_held(error: &io::Error) -> bool {
+    [ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION].iter().any(|&code| win32::is(error, code))
+}
+
+/// Opens a log to write at its end, made if it is missing. It may be moved away or deleted while open.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).share_mode(SHARE_ALL).open(path)
+}
+
+/// Opens a file that others write, move or delete meanwhile.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).share_mode(SHARE_ALL).open(path)
+}
+
+/// Whether the path still leads to this very file.
+pub fn same_file(file: &File, path: &Path) -> bool {
+    // No access at all is enough to ask what it is, and disturbs nobody.
+    let there =
+        OpenOptions::new().access_mode(0).share_mode(SHARE_ALL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path);
+    match (identity(file), there.and_then(|there| identity(&there))) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
+}
+
+/// Volume and index: "the identifier and the volume serial number uniquely identify a file on a single computer".
+fn identity(file: &File) -> io::Result<(u32, u32, u32)> {
+    let mut facts = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, the result lives.
+    win32::check(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut facts) })?;
+    Ok((facts.dwVolumeSerialNumber, facts.nFileIndexHigh, facts.nFileIndexLow))
+}
+
+/// A lock that the system takes back when its holder dies, with a note for people that everybody can read.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// None: somebody else has it.
+    pub fn acquire(path: &Path, note: &str) -> io::Result<Option<Lock>> {
+        let context =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot lock {}: {error}", path.display()));
+        let options =
+            || OpenOptions::new().read(true).write(true).create(true).truncate(false).share_mode(SHARE_ALL).open(path);
+        let mut file = options().map_err(context)?;
+        let mut tries = 1;
+        while !try_lock(&file).map_err(context)? {
+            if tries == LOCK_TRIES_MAX {
+                return Ok(None);
+            }
+            tries += 1;
+            win32::pause(LOCK_PAUSE);
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(note.as_bytes())?;
+            file.flush()
+        };
+        write(&mut file).map_err(context)?;
+        Ok(Some(Lock { _file: file }))
+    }
+}
+
+/// The holder's note; None when nobody holds the lock.
+pub fn lock_note(path: &Path) -> io::Result<Option<String>> {
+    let mut file = match open_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if try_lock(&file)? {
+        return Ok(None);
+    }
+    let mut note = String::new();
+    file.read_to_string(&mut note)?;
+    Ok(Some(note))
+}
+
+/// Locks one byte far behind any text, so that the text stays readable ("LockFileEx function": a locked range can't be
+/// read by others, and may lie beyond the end of the file). The lock ends with the handle.
+fn try_lock(file: &File) -> io::Result<bool> {
+    const FLAGS: LOCK_FILE_FLAGS = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    let mut place = OVERLAPPED::default();
+    place.Anonymous.Anonymous.OffsetHigh = 0x4000_0000;
+    // SAFETY: the handle is open and synchronous, so `place` is only used during the call.
+    match win32::check(unsafe { LockFileEx(file.as_raw_handle(), FLAGS, 0, 1, 0, &raw mut place) }) {
+        Ok(()) => Ok(true),
+        Err(error) if win32::is(&error, ERROR_LOCK_VIOLATION) || win32::is(&error, ERROR_IO_PENDING) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

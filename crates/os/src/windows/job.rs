@@ -1,0 +1,134 @@
+//! Job objects: membership that nothing but breakaway can leave, an atomic end, and death with the last handle.
+//!
+//! Microsoft: "Job Objects", "JOBOBJECT_BASIC_LIMIT_INFORMATION structure".
+
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{ERROR_MORE_DATA, HANDLE};
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
+    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION, JOBOBJECT_BASIC_PROCESS_ID_LIST,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation, JobObjectBasicProcessIdList,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+};
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+};
+
+use super::win32;
+
+/// The code of every process that [`Job::end`] ended.
+const ENDED: u32 = 1;
+
+/// A job whose processes die with its handle. The handle can't be inherited, so that is when we die at the latest.
+#[derive(Debug)]
+pub(super) struct Job(OwnedHandle);
+
+impl Job {
+    /// An empty job; `breakaway`: its processes may start others outside of it.
+    pub(super) fn new(breakaway: bool) -> io::Result<Job> {
+        // SAFETY: no security attributes and no name: not inheritable, reachable by its handle alone.
+        let job = Job(unsafe { win32::own(CreateJobObjectW(ptr::null(), ptr::null())) }?);
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        if breakaway {
+            limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_BREAKAWAY_OK;
+        }
+        // SAFETY: the structure belongs to the information class and has its size.
+        let done = unsafe {
+            SetInformationJobObject(
+                job.0.as_raw_handle(),
+                JobObjectExtendedLimitInformation,
+                (&raw const limits).cast(),
+                size_of_val(&limits) as u32,
+            )
+        };
+        win32::check(done)?;
+        Ok(job)
+    }
+
+    pub(super) fn handle(&self) -> HANDLE {
+        self.0.as_raw_handle()
+    }
+
+    /// Takes a process in that was not started inside.
+    pub(super) fn assign(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
+        // SAFETY: both handles are open for the length of the call.
+        win32::check(unsafe { AssignProcessToJobObject(self.handle(), process.as_raw_handle()) })
+    }
+
+    /// How many of its processes live.
+    pub(super) fn count(&self) -> io::Result<u32> {
+        let mut numbers = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
+        // SAFETY: the structure belongs to the information class and has its size.
+        let done = unsafe {
+            QueryInformationJobObject(
+                self.handle(),
+                JobObjectBasicAccountingInformation,
+                (&raw mut numbers).cast(),
+                size_of_val(&numbers) as u32,
+                ptr::null_mut(),
+            )
+        };
+        win32::check(done)?;
+        Ok(numbers.ActiveProcesses)
+    }
+
+    /// The pids of its processes. Each may be gone the next moment: [`Job::open`] before acting on one.
+    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
+        /// `NumberOfAssignedProcesses` and `NumberOfProcessIdsInList`, in units of one `usize`.
+        const HEADER: usize = std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();
+        let mut room = 32;
+        loop {
+            let mut list = vec![0_usize; HEADER + room];
+            // SAFETY: the buffer is aligned for the structure (its largest member is a usize) and has this size.
+            let done = unsafe {
+                QueryInformationJobObject(
+                    self.handle(),
+                    JobObjectBasicProcessIdList,
+                    list.as_mut_ptr().cast(),
+                    (list.len() * size_of::<usize>()) as u32,
+                    ptr::null_mut(),
+                )
+            };
+            if let Err(error) = win32::check(done) {
+                if !win32::is(&error, ERROR_MORE_DATA) {
+                    return Err(error);
+                }
+                room *= 4;
+                continue;
+            }
+            // SAFETY: the call succeeded, so the header is filled in.
+            let filled = unsafe { (*list.as_ptr().cast::<JOBOBJECT_BASIC_PROCESS_ID_LIST>()).NumberOfProcessIdsInList };
+            let pids = list.into_iter().skip(HEADER).take(filled as usize);
+            return Ok(pids.filter_map(|pid| u32::try_from(pid).ok()).collect());
+        }
+    }
+
+    /// A handle to the process with this pid, if that is a member: a pid that was given to another one is not.
+    pub(super) fn open(&self, pid: u32) -> Option<OwnedHandle> {
+        // The full right first: Wine's IsProcessInJob asks for it. A member that has elevated itself gives only the other.
+        [PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION].iter().find_map(|query| {
+            // SAFETY: a plain call; the handle is ours.
+            let process = unsafe { win32::own(OpenProcess(PROCESS_SYNCHRONIZE | query, 0, pid)) }.ok()?;
+            let mut inside = 0;
+            // SAFETY: both handles are open, the result lives.
+            unsafe { IsProcessInJob(process.as_raw_handle(), self.handle(), &raw mut inside) };
+            (inside != 0).then_some(process)
+        })
+    }
+
+    /// Ends all of it at once; nothing that a member starts meanwhile survives. Can be repeated.
+    pub(super) fn end(&self) -> io::Result<()> {
+        // SAFETY: a plain call on our own handle.
+        win32::check(unsafe { TerminateJobObject(self.handle(), ENDED) })
+    }
+}
+
+impl AsHandle for Job {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_handle()
+    }
+}

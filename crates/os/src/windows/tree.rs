@@ -1,0 +1,288 @@
+//! A run's process tree is a job object.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_BAD_EXE_FORMAT, ERROR_BAD_PATHNAME, ERROR_CHILD_NOT_COMPLETE, ERROR_DIRECTORY,
+    ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH, ERROR_FILE_NOT_FOUND, ERROR_INVALID_NAME,
+    ERROR_LOCK_VIOLATION, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION, ERROR_SXS_CANT_GEN_ACTCTX,
+    ERROR_VIRUS_INFECTED,
+};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX, SetErrorMode,
+};
+use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, GetExitCodeProcess};
+
+use super::job::Job;
+use super::wait::Wait;
+use super::{ask_helper, command_line, console, create, environment, pipe, process, program, win32};
+use crate::tree::{Containment, Exit, Launch, MARK_VARIABLE, Method, Output, SpawnError};
+
+pub use super::ask_helper::run as run_ask_helper;
+
+/// How soon a job is asked again when it counts a process that can't be opened: one that is just beginning or ending.
+const RECHECK: Duration = Duration::from_millis(5);
+
+/// Where a service's runs live.
+#[derive(Debug)]
+pub struct Place {
+    mark: String,
+}
+
+impl Place {
+    /// Every run gets a job object of its own; nothing is claimed before.
+    pub fn claim(mark: &str) -> io::Result<Place> {
+        if mark.contains('\0') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot use a mark with a NUL character"));
+        }
+        Ok(Place { mark: mark.to_owned() })
+    }
+
+    /// Always a job object.
+    pub fn containment(&self) -> Containment {
+        Containment::Job
+    }
+
+    /// A job dies with its guard, so all that can be left is a process that is just ending: it is ended and waited for,
+    /// by a handle opened before its start stamp was compared.
+    pub async fn end_leftovers(&self, known: Option<(u32, u64)>, limit: Duration) -> io::Result<usize> {
+        let Some((pid, stamp)) = known else { return Ok(0) };
+        let Some(mut left) = process::Watched::open(pid, stamp)? else { return Ok(0) };
+        left.kill()?;
+        match tokio::time::timeout(limit, left.exited()).await {
+            Ok(()) => Ok(1),
+            Err(_) => {
+                let text = format!("cannot end process {pid} of an earlier guard: it still lives after {limit:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, text))
+            }
+        }
+    }
+
+    /// Starts the program inside a new job, with its output on two pipes of ours.
+    pub fn spawn(&self, launch: &Launch<'_>) -> Result<(Tree, Output), SpawnError> {
+        let program = launch.program;
+        create::check_directory(launch.directory)
+            .map_err(|source| SpawnError::Directory { path: launch.directory.to_owned(), source })?;
+        let (file, command_line) = what_to_execute(launch).map_err(|reason| argument(program, reason))?;
+        let mut env = environment::merge(launch.env.to_vec(), [(MARK_VARIABLE.into(), self.mark.clone().into())]);
+        env.retain(|(name, _)| !name.is_empty());
+        let environment = environment::block(env).map_err(|reason| argument(program, reason))?;
+
+        let make_pipe = || pipe::pipe().map_err(|source| SpawnError::Pipe { source });
+        let (stdout, their_stdout) = make_pipe()?;
+        let (stderr, their_stderr) = make_pipe()?;
+        let stdin = create::null_device().map_err(|source| SpawnError::Pipe { source })?;
+        let refused = |source| refusal(program, launch.directory, source);
+        let job = Job::new(launch.breakaway).map_err(refused)?;
+        let created = create::create(create::Order {
+            program: &file,
+            command_line,
+            directory: Some(launch.directory),
+            environment,
+            stdio: [stdin.as_handle(), their_stdout.as_handle(), their_stderr.as_handle()],
+            job: Some(&job),
+            // Its own console without a window, so that a Ctrl-C reaches it and nobody else.
+            flags: CREATE_NO_WINDOW,
+        })
+        .map_err(refused)?;
+        let stamp = process::created_at(created.process.as_handle()).map_err(refused)?;
+        let tree = Tree {
+            pid: created.pid,
+            stamp,
+            exit: None,
+            ending: None,
+            helper: Mutex::new(None),
+            process: Arc::new(created.process),
+            job,
+        };
+        Ok((tree, Output { stdout, stderr }))
+    }
+}
+
+/// The file for CreateProcessW and its command line; a batch file is run by cmd.exe.
+fn what_to_execute(launch: &Launch<'_>) -> Result<(PathBuf, Vec<u16>), String> {
+    let is_batch = launch
+        .program
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("bat") || extension.eq_ignore_ascii_case("cmd"));
+    if is_batch {
+        let interpreter = program::interpreter(launch.env)?;
+        let line = command_line::batch(&interpreter, launch.program, launch.args)?;
+        Ok((interpreter, line))
+    } else {
+        Ok((launch.program.to_owned(), command_line::program(launch.program, launch.args)?))
+    }
+}
+
+fn argument(program: &Path, reason: String) -> SpawnError {
+    SpawnError::Argument { path: program.to_owned(), reason }
+}
+
+/// What a failed CreateProcessW is about: the folder, the file, or the system.
+fn refusal(program: &Path, directory: &Path, source: io::Error) -> SpawnError {
+    const OF_THE_FILE: [u32; 13] = [
+        ERROR_FILE_NOT_FOUND,
+        ERROR_PATH_NOT_FOUND,
+        ERROR_ACCESS_DENIED,
+        ERROR_SHARING_VIOLATION,
+        ERROR_LOCK_VIOLATION,
+        ERROR_INVALID_NAME,
+        ERROR_CHILD_NOT_COMPLETE,
+        ERROR_BAD_PATHNAME,
+        ERROR_BAD_EXE_FORMAT,
+        ERROR_EXE_MACHINE_TYPE_MISMATCH,
+        ERROR_VIRUS_INFECTED,
+        ERROR_ELEVATION_REQUIRED,
+        ERROR_SXS_CANT_GEN_ACTCTX,
+    ];
+    if win32::is(&source, ERROR_DIRECTORY) {
+        return SpawnError::Directory { path: directory.to_owned(), source };
+    }
+    if OF_THE_FILE.iter().any(|&code| win32::is(&source, code)) {
+        return SpawnError::Program { path: program.to_owned(), source };
+    }
+    SpawnError::Process { path: program.to_owned(), source }
+}
+
+/// One run's whole process tree. Dropping it ends the tree.
+#[derive(Debug)]
+pub struct Tree {
+    pid: u32,
+    stamp: u64,
+    exit: Option<Exit>,
+    /// Registered when somebody first waits for the main process.
+    ending: Option<Wait>,
+    /// The last helper that asks windows to close, in a job of its own so that it can't outlive us.
+    helper: Mutex<Option<Job>>,
+    /// As long as this handle is open the pid is not given to another process.
+    process: Arc<OwnedHandle>,
+    job: Job,
+}
+
+impl Tree {
+    /// The main process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// When the main process was made, in 100 ns since 1601: with the pid it names one process for ever.
+    pub fn start_stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// How the main process ended. Cancel-safe; the same answer when asked again.
+    pub async fn exited(&mut self) -> Exit {
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        if self.ending.is_none() {
+            self.ending = Wait::once(&self.process).ok();
+        }
+        match &self.ending {
+            Some(ending) => ending.signalled().await,
+            // No room for a wait: looked at now and then instead.
+            None => self.exited_by_looking().await,
+        }
+        self.ending = None;
+        let exit = Exit::Code(self.exit_code());
+        self.exit = Some(exit);
+        exit
+    }
+
+    async fn exited_by_looking(&self) {
+        while !matches!(win32::wait(self.process.as_handle(), Duration::ZERO), Ok(true)) {
+            tokio::time::sleep(RECHECK * 10).await;
+        }
+    }
+
+    /// Only asked after the wait has told of the end, so 259 (STILL_ACTIVE) is a code like any other.
+    fn exit_code(&self) -> u32 {
+        let mut code = u32::MAX;
+        // SAFETY: the handle is ours and has the right to query; the result lives.
+        unsafe { GetExitCodeProcess(self.process.as_raw_handle(), &raw mut code) };
+        code
+    }
+
+    /// Returns when nothing of the tree lives. Cancel-safe.
+    ///
+    /// Waits for one living member after the other, each by a handle, and believes only the job's own count: exact,
+    /// without a thread, and without waking up before something ends. (The job's completion port would need a thread,
+    /// and Microsoft does not promise its messages.)
+    pub async fn emptied(&mut self) {
+        while !self.is_empty() {
+            match self.living_member().and_then(|member| Wait::once(&Arc::new(member)).ok()) {
+                Some(ending) => ending.signalled().await,
+                None => tokio::time::sleep(RECHECK).await,
+            }
+        }
+    }
+
+    fn living_member(&self) -> Option<OwnedHandle> {
+        let lives = |member: &OwnedHandle| matches!(win32::wait(member.as_handle(), Duration::ZERO), Ok(false));
+        self.members().into_iter().find_map(|pid| self.job.open(pid).filter(lives))
+    }
+
+    /// Whether nothing of the tree lives.
+    pub fn is_empty(&self) -> bool {
+        self.job.count().is_ok_and(|count| count == 0)
+    }
+
+    /// Ends the whole tree at once.
+    pub fn kill(&self) -> io::Result<()> {
+        self.job.end()
+    }
+
+    /// Asks the program to stop. `Ok` means that it was asked, not that it will.
+    pub fn ask(&self, method: Method) -> io::Result<()> {
+        match method {
+            Method::CtrlC => console::send(CTRL_C_EVENT, self.console_members()),
+            Method::CtrlBreak => console::send(CTRL_BREAK_EVENT, self.console_members()),
+            Method::CloseWindows | Method::QuitThreads => {
+                let helper = ask_helper::start(method, &self.members())?;
+                *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
+                Ok(())
+            }
+            Method::Signal(number) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("cannot send signal {number}: Windows has no signals"),
+            )),
+        }
+    }
+
+    /// The main process first, then the others: whichever has a console is one to reach it by.
+    fn console_members(&self) -> impl Iterator<Item = (u32, OwnedHandle)> {
+        let others = self.members().into_iter().filter(|&pid| pid != self.pid);
+        std::iter::once(self.pid).chain(others).filter_map(|pid| Some((pid, self.job.open(pid)?)))
+    }
+
+    /// The pids of all members.
+    pub fn members(&self) -> Vec<u32> {
+        self.job.pids().unwrap_or_default()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // Closing the job's handle ends the tree too; this does not depend on it being the last one.
+        let _ = self.job.end();
+    }
+}
+
+/// Once, first thing in a guard: away from any console, deaf to its events, and without dialogs that nobody would see
+/// (the children inherit that error mode).
+pub fn prepare_guard() -> io::Result<()> {
+    // SAFETY: plain calls that change this process's own modes.
+    unsafe { SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX) };
+    console::prepare()
+}
+
+/// Windows has no orphans to reap: pending for ever.
+pub async fn reap_orphans() -> Infallible {
+    std::future::pending().await
+}

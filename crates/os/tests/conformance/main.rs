@@ -1,0 +1,33 @@
+//! What both systems promise, proven on each: the same tests under the same names, one file per facility.
+//!
+//! The programs under test are `fixture-child` and, where a guard itself has to die or to be prepared in a way that
+//! other tests must not share, this very binary in one of its `roles`. Everything waits for the event itself with a
+//! deadline; nothing sleeps.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets a surprise has to fail at that line"
+)]
+
+mod control;
+mod detached;
+mod environment;
+mod files;
+mod identity;
+mod leftovers;
+mod output;
+mod program;
+mod reaper;
+mod roles;
+mod shutdown;
+mod spawn;
+mod spawn_errors;
+mod stage;
+mod stop;
+mod tree;
+
+#[cfg(unix)]
+mod systemd;

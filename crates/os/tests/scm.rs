@@ -1,0 +1,198 @@
+//! A real service under the service manager: installed, started, stopped, removed.
+//!
+//! The names begin with `scm`, so that under Wine each test gets a machine of its own (see `scripts/wine/msw`), and
+//! nextest runs one at a time.
+
+#![cfg(windows)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mainstay_os::manager::{self, Entry, Kind, Manager, ManagerError, OsState, Start};
+use mainstay_os::process;
+use windows_service::service::{ServiceAccess, ServiceState, ServiceStatus};
+use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An installed service, removed at the end of the test.
+struct Installed {
+    manager: Manager,
+    name: String,
+}
+
+impl Installed {
+    fn new(name: &str, start: Start, mode: &[&str]) -> Installed {
+        let manager = manager::detect().unwrap();
+        for warning in manager.install(&entry(name, start, mode)).unwrap() {
+            println!("{warning}");
+        }
+        Installed { manager, name: name.to_owned() }
+    }
+
+    fn state(&self) -> OsState {
+        self.manager.state(&self.name).unwrap().unwrap()
+    }
+
+    fn start(&self) -> Result<(), ManagerError> {
+        self.manager.start(&self.name, LIMIT)
+    }
+
+    fn stop(&self) -> Result<(), ManagerError> {
+        self.manager.stop(&self.name, LIMIT)
+    }
+
+    fn pid(&self) -> u32 {
+        match self.state() {
+            OsState::Running { pid } => pid,
+            other => panic!("not running: {other:?}"),
+        }
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = self.manager.remove(&self.name);
+    }
+}
+
+fn entry(name: &str, start: Start, mode: &[&str]) -> Entry {
+    let args = ["guard", "--scm", name].iter().chain(mode).map(Into::into).collect();
+    Entry {
+        name: name.to_owned(),
+        description: "A test service: ä字".to_owned(),
+        binary: Path::new(env!("CARGO_BIN_EXE_os-testbed")).to_owned(),
+        args,
+        start,
+        stop_limit: Duration::from_secs(90),
+    }
+}
+
+/// What the manager itself says, checkpoint included.
+fn status(name: &str) -> ServiceStatus {
+    let manager = ServiceManager::local_computer(None::<&OsStr>, ServiceManagerAccess::CONNECT).unwrap();
+    manager.open_service(name, ServiceAccess::QUERY_STATUS).unwrap().query_status().unwrap()
+}
+
+#[test]
+fn scm_a_service_is_installed_started_stopped_and_removed() {
+    let manager = manager::detect().unwrap();
+    assert_eq!(manager.kind(), Kind::Scm);
+    assert_eq!(manager.state("ms-plain").unwrap(), None);
+
+    let service = Installed::new("ms-plain", Start::Manual, &[]);
+    assert!(manager.names().contains(&"ms-plain".to_owned()), "{:?}", manager.names());
+    assert!(matches!(service.state(), OsState::Stopped { .. }), "{:?}", service.state());
+
+    let begin = Instant::now();
+    service.start().unwrap();
+    println!("started in {:?}", begin.elapsed());
+    let pid = service.pid();
+    let stamp = process::start_stamp(pid).unwrap();
+    service.start().unwrap();
+    assert_eq!(service.pid(), pid, "a second start changes nothing");
+
+    let begin = Instant::now();
+    service.stop().unwrap();
+    println!("stopped in {:?}", begin.elapsed());
+    assert_eq!(service.state(), OsState::Stopped { win32_exit: 0, specific_exit: 0 });
+    let log = Path::new(&std::env::var_os("ProgramData").unwrap()).join("ms-plain.log");
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "Stop");
+    service.stop().unwrap();
+
+    service.start().unwrap();
+    let again = service.pid();
+    assert_ne!((process::start_stamp(again).unwrap(), again), (stamp, pid), "another process");
+    manager.remove("ms-plain").unwrap();
+    assert_eq!(manager.state("ms-plain").unwrap(), None);
+    assert!(!manager.names().contains(&"ms-plain".to_owned()));
+}
+
+#[test]
+fn scm_a_slow_start_and_a_slow_stop_confirm_themselves_with_growing_checkpoints() {
+    let service = Installed::new("ms-slow", Start::Manual, &["slow", "3500"]);
+    let seen = |action: &dyn Fn() -> Result<(), ManagerError>, pending: ServiceState| {
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let begin = Instant::now();
+                let mut seen: Vec<(u32, Duration)> = Vec::new();
+                while seen.is_empty() || status("ms-slow").current_state == pending {
+                    let now = status("ms-slow");
+                    if now.current_state == pending && seen.last() != Some(&(now.checkpoint, now.wait_hint)) {
+                        seen.push((now.checkpoint, now.wait_hint));
+                    }
+                    assert!(begin.elapsed() < LIMIT, "{seen:?}");
+                    std::thread::yield_now();
+                }
+                seen
+            });
+            action().unwrap();
+            watch.join().unwrap()
+        })
+    };
+    for (action, pending) in [
+        (&(|| service.start()) as &dyn Fn() -> _, ServiceState::StartPending),
+        (&(|| service.stop()) as &dyn Fn() -> _, ServiceState::StopPending),
+    ] {
+        let seen = seen(action, pending);
+        println!("{seen:?}");
+        let ours: Vec<_> = seen.into_iter().filter(|(checkpoint, _)| *checkpoint > 0).collect();
+        assert!(ours.len() >= 3, "{ours:?}");
+        assert!(ours.is_sorted_by(|(a, hint), (b, longer)| a < b && hint < longer), "{ours:?}");
+    }
+}
+
+#[test]
+fn scm_a_guard_that_gives_up_shows_the_exit_code_of_its_program() {
+    for (name, code) in [("ms-gives-up-259", 259), ("ms-gives-up-av", 0xC000_0005_u32)] {
+        let service = Installed::new(name, Start::Manual, &["give-up", &code.to_string()]);
+        // It may have been up for a moment or not: either way it is stopped now.
+        if let Err(error) = service.start() {
+            println!("{error}");
+        }
+        let begin = Instant::now();
+        while !matches!(service.state(), OsState::Stopped { .. }) {
+            assert!(begin.elapsed() < LIMIT);
+            std::thread::yield_now();
+        }
+        assert_eq!(service.state(), OsState::Stopped { win32_exit: 1066, specific_exit: code });
+    }
+}
+
+#[test]
+fn scm_what_cannot_be_done_is_said_in_words() {
+    let manager = manager::detect().unwrap();
+    for refused in [manager.start("ms-none", LIMIT), manager.stop("ms-none", LIMIT), manager.remove("ms-none")] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, ManagerError::NotInstalled(_)), "{error:?}");
+        assert_eq!(error.to_string(), "cannot find a service named ms-none: it is not installed");
+    }
+    let service = Installed::new("ms-disabled", Start::Disabled, &[]);
+    assert!(matches!(service.start(), Err(ManagerError::Disabled(_))));
+    let twice = manager.install(&entry("ms-disabled", Start::Auto, &[])).unwrap_err();
+    assert!(matches!(twice, ManagerError::Exists(_)), "{twice:?}");
+
+    let mut missing = entry("ms-missing", Start::Manual, &[]);
+    missing.binary = Path::new(r"C:\no such\mainstay.exe").to_owned();
+    manager.install(&missing).unwrap();
+    let error = manager.start("ms-missing", LIMIT).unwrap_err();
+    assert!(error.to_string().starts_with("cannot start ms-missing: "), "{error}");
+    println!("{error}");
+    manager.remove("ms-missing").unwrap();
+}
+
+#[test]
+fn scm_an_update_takes_effect_at_the_next_start() {
+    let service = Installed::new("ms-updated", Start::Disabled, &["give-up", "5"]);
+    for start in [Start::Delayed, Start::Auto, Start::Manual] {
+        service.manager.update(&entry("ms-updated", start, &[])).unwrap();
+    }
+    service.start().unwrap();
+    service.stop().unwrap();
+    assert!(matches!(
+        service.manager.update(&entry("ms-other", Start::Manual, &[])),
+        Err(ManagerError::NotInstalled(_))
+    ));
+}

@@ -1,0 +1,97 @@
+//! Asking a program to stop: Ctrl-C in a console it does not share with us, WM_CLOSE, WM_QUIT.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use mainstay_os::clock;
+use mainstay_os::tree::{Exit, Method};
+
+use crate::bed;
+
+#[test]
+fn ctrl_c_reaches_the_program_exactly_once_within_100_ms_and_its_last_words_are_kept() {
+    bed::run(async {
+        let mut running = bed::start(&["ctrl-c"]);
+        assert_eq!(running.line().await, "ready");
+        let asked = clock::now().0;
+        running.tree.ask(Method::CtrlC).unwrap();
+        let event = running.line().await;
+        let came: u64 = event.strip_prefix("event 0 at ").expect(&event).parse().unwrap();
+        let milliseconds = (came - asked) / 1_000_000;
+        println!("Ctrl-C came after {:.3} ms", (came - asked) as f64 / 1e6);
+        assert!(milliseconds < 100, "{milliseconds} ms");
+        let (said, exit) = running.rest().await;
+        assert_eq!(exit, Exit::Code(1), "it counts how many came");
+        assert_eq!(said.lines().count(), 2000);
+        assert!(said.ends_with("good-bye 1999\n"), "{}", &said[said.len() - 40..]);
+    });
+}
+
+#[test]
+fn ctrl_c_to_one_program_does_not_reach_another_nor_us() {
+    bed::run(async {
+        let mut other = bed::start(&["ctrl-c"]);
+        assert_eq!(other.line().await, "ready");
+        for _ in 0..5 {
+            let mut running = bed::start(&["ctrl-c"]);
+            assert_eq!(running.line().await, "ready");
+            running.tree.ask(Method::CtrlC).unwrap();
+            assert_eq!(running.rest().await.1, Exit::Code(1));
+        }
+        other.tree.ask(Method::CtrlC).unwrap();
+        assert_eq!(other.rest().await.1, Exit::Code(1));
+    });
+}
+
+#[test]
+fn a_signal_is_refused_and_so_is_asking_the_dead() {
+    bed::run(async {
+        let mut running = bed::start(&["exit", "0"]);
+        running.tree.exited().await;
+        running.tree.emptied().await;
+        let refused = running.tree.ask(Method::Signal(15)).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
+        assert_eq!(refused.to_string(), "cannot send signal 15: Windows has no signals");
+        assert!(running.tree.ask(Method::CtrlC).is_err());
+    });
+}
+
+/// The helper is the guard's own program, so here it is the test program that is the guard.
+fn asked_by_a_guard(mode: &[&str], method: &str) -> (String, String) {
+    let mut guard = Command::new(bed::TESTBED)
+        .args(["hold", bed::TESTBED])
+        .args(mode)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(guard.stdout.take().unwrap());
+    let mut first = String::new();
+    said.read_line(&mut first).unwrap();
+    // The guard does not read its program's output; give the program time to be ready.
+    wait_a_little();
+    writeln!(guard.stdin.take().unwrap(), "{method}").unwrap();
+    let mut second = String::new();
+    said.read_line(&mut second).unwrap();
+    guard.wait().unwrap();
+    (first, second.trim_end().to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program's own words go to a guard that does not pass them on")]
+fn wait_a_little() {
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+}
+
+#[test]
+fn wm_quit_reaches_a_thread_without_a_window() {
+    let (_, exit) = asked_by_a_guard(&["message-loop"], "quit-threads");
+    assert_eq!(exit, "Code(40)");
+}
+
+#[test]
+fn wm_close_reaches_every_window() {
+    let (_, exit) = asked_by_a_guard(&["windows", "2"], "close-windows");
+    // 42: no windows can be made here (Wine without a display).
+    assert!(exit == "Code(41)" || exit == "Code(42)", "{exit}");
+    println!("{exit}");
+}

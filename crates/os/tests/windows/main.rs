@@ -1,0 +1,11 @@
+//! What only Windows has, tried with real processes. The behaviours both systems share are in `tests/conformance`.
+
+#![cfg(windows)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod argv;
+mod ask;
+mod bed;
+mod exit_codes;
+mod job;
+mod launch;

@@ -1,0 +1,134 @@
+//! Where everything of one home lies: the promise that scripts, backups and the next version rely on.
+
+use std::path::{Path, PathBuf};
+
+/// The folders of one home and the names in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `--home DIR`; `None`: the system's own folders.
+    pub home: Option<PathBuf>,
+    /// `NAME.toml` of every service.
+    pub specs: PathBuf,
+    /// Journals.
+    pub state: PathBuf,
+    /// Output of the programs.
+    pub logs: PathBuf,
+    /// Locks and sockets.
+    pub run: PathBuf,
+}
+
+impl Layout {
+    /// Everything under one folder, which must be absolute.
+    #[must_use]
+    pub fn home(dir: &Path) -> Self {
+        let [specs, state, logs, run] = ["services", "state", "logs", "run"].map(|name| dir.join(name));
+        Self { home: Some(dir.to_owned()), specs, state, logs, run }
+    }
+
+    /// The system's folders, as `mainstay_os::paths::system` names them.
+    #[must_use]
+    pub fn system(specs: PathBuf, state: PathBuf, logs: PathBuf, run: PathBuf) -> Self {
+        Self { home: None, specs, state, logs, run }
+    }
+
+    /// The spec of a service.
+    #[must_use]
+    pub fn spec(&self, name: &str) -> PathBuf {
+        self.specs.join(format!("{name}.toml"))
+    }
+
+    /// The service whose spec this file is.
+    #[must_use]
+    pub fn service_of(spec: &Path) -> Option<String> {
+        let is_toml = spec.extension().is_some_and(|extension| extension == "toml");
+        let name = spec.file_stem()?.to_str()?;
+        (is_toml && !name.starts_with('.')).then(|| name.to_owned())
+    }
+
+    /// The folder of a service's journal and of the last spec that was good.
+    #[must_use]
+    pub fn state_of(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+
+    /// The last valid spec that its guard took.
+    #[must_use]
+    pub fn good_spec(&self, name: &str) -> PathBuf {
+        self.state_of(name).join("spec.toml")
+    }
+
+    /// The current journal file; older ones lie beside it as `journal-SEQ.ndjson`, SEQ being their last record's.
+    #[must_use]
+    pub fn journal(&self, name: &str) -> PathBuf {
+        self.state_of(name).join("journal.ndjson")
+    }
+
+    /// The folder of a service's output.
+    #[must_use]
+    pub fn logs_of(&self, name: &str) -> PathBuf {
+        self.logs.join(name)
+    }
+
+    /// The current file of CRI-format lines; older ones lie beside it as `output-TIME.log`.
+    #[must_use]
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.logs_of(name).join("output.log")
+    }
+
+    /// Held by the one guard of a service for its whole life.
+    #[must_use]
+    pub fn lock(&self, name: &str) -> PathBuf {
+        self.run.join(format!("{name}.lock"))
+    }
+
+    /// Held by the one `up` of a home.
+    #[must_use]
+    pub fn up_lock(&self) -> PathBuf {
+        self.run.join(".up.lock")
+    }
+
+    /// Short, stable and different for each home: names pipes and marks processes.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        match &self.home {
+            None => "system".to_owned(),
+            Some(home) => {
+                // FNV-1a, 64 bits (the IETF draft's constants): stable over versions, unlike std's hasher.
+                let bytes = home.to_string_lossy();
+                let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+                format!("{:016x}", bytes.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold))
+            }
+        }
+    }
+
+    /// What marks the processes of one service on this machine.
+    #[must_use]
+    pub fn mark(&self, name: &str) -> String {
+        format!("{}-{name}", self.tag())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_of_a_home_lies_under_it() {
+        let layout = Layout::home(Path::new("/srv/guarded"));
+        let paths =
+            [layout.spec("web"), layout.journal("web"), layout.output("web"), layout.lock("web"), layout.up_lock()];
+        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string().replace('\\', "/")).collect();
+        let expected =
+            ["services/web.toml", "state/web/journal.ndjson", "logs/web/output.log", "run/web.lock", "run/.up.lock"];
+        assert_eq!(shown, expected.map(|path| format!("/srv/guarded/{path}")));
+        assert_ne!(layout.tag(), Layout::home(Path::new("/srv/other")).tag());
+    }
+
+    #[test]
+    fn only_visible_toml_files_are_services() {
+        let service = |path: &str| Layout::service_of(Path::new(path));
+        assert_eq!(service("a/web.toml"), Some("web".to_owned()));
+        assert_eq!(service("a/web.v2.toml"), Some("web.v2".to_owned()));
+        assert_eq!((service("a/web.toml~"), service("a/.web.toml"), service("a/web.txt")), (None, None, None));
+    }
+}

@@ -1,0 +1,256 @@
+//! Walks a parsed TOML table: takes each known key once, notes every problem with its place, and reports the keys nobody took.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeInteger, DeTable, DeValue};
+
+use super::{Platform, Problem, Problems};
+use crate::units;
+
+/// Collects problems while one text is read.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    pub(super) platform: Platform,
+    problems: RefCell<Vec<Problem>>,
+}
+
+/// One value with its place.
+pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, platform: Platform) -> Self {
+        Self { text, platform, problems: RefCell::default() }
+    }
+
+    /// The document; its syntax errors are already noted.
+    pub(super) fn document(&self) -> Spanned<DeTable<'t>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            self.problem(span, error.message().to_owned(), None);
+        }
+        table
+    }
+
+    pub(super) fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        self.problems.borrow_mut().push(Problem::new(self.text, span, message.into(), help));
+    }
+
+    pub(super) fn into_problems(self) -> Problems {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| problem.span.start);
+        Problems(problems)
+    }
+
+    pub(super) fn string(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) if text.contains('\0') => {
+                self.problem(
+                    value.span(),
+                    format!("`{key}` contains a NUL character, which no program can receive"),
+                    None,
+                );
+                None
+            }
+            DeValue::String(text) => Some(text.to_string()),
+            other => self.wrong_kind(key, "a string in quotes", other, value.span()),
+        }
+    }
+
+    pub(super) fn strings(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+        let array = self.array(key, value, "a list of strings, such as [\"a\", \"b\"]")?;
+        // Not `collect::<Option<_>>` over a lazy iterator: every wrong element is to be reported.
+        let read: Vec<Option<String>> = array.iter().map(|element| self.string(key, element)).collect();
+        read.into_iter().collect()
+    }
+
+    pub(super) fn array<'a>(&self, key: &str, value: Value<'a, 't>, wanted: &str) -> Option<&'a DeArray<'t>> {
+        match value.get_ref() {
+            DeValue::Array(array) => Some(array),
+            other => self.wrong_kind(key, wanted, other, value.span()),
+        }
+    }
+
+    pub(super) fn boolean(&self, key: &str, value: Value<'_, 't>) -> Option<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(on) => Some(*on),
+            other => self.wrong_kind(key, "true or false", other, value.span()),
+        }
+    }
+
+    pub(super) fn count(&self, key: &str, value: Value<'_, 't>, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        match value.get_ref() {
+            DeValue::Integer(number) => {
+                let read = integer(number).and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n));
+                if read.is_none() {
+                    self.problem(value.span(), format!("`{key}` must be {wanted}, not {number}"), None);
+                }
+                read
+            }
+            other => self.wrong_kind(key, &wanted, other, value.span()),
+        }
+    }
+
+    pub(super) fn duration(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
+        match value.get_ref() {
+            DeValue::String(text) => self.parsed(key, value.span(), units::duration(text)),
+            DeValue::Integer(number) => {
+                let help = Some(format!("for seconds write \"{number}s\", for milliseconds \"{number}ms\""));
+                self.problem(value.span(), format!("`{key}` must be a duration with its unit"), help);
+                None
+            }
+            other => self.wrong_kind(key, "a duration such as \"10s\"", other, value.span()),
+        }
+    }
+
+    pub(super) fn size(&self, key: &str, value: Value<'_, 't>) -> Option<u64> {
+        match value.get_ref() {
+            DeValue::String(text) => self.parsed(key, value.span(), units::size(text)),
+            DeValue::Integer(number) => match integer(number).and_then(|n| u64::try_from(n).ok()) {
+                Some(bytes) => Some(bytes),
+                None => self.parsed(key, value.span(), units::size(&number.to_string())),
+            },
+            other => self.wrong_kind(key, "a size such as \"64MiB\"", other, value.span()),
+        }
+    }
+
+    /// A string out of a fixed set.
+    pub(super) fn choice<T: Copy>(&self, key: &str, value: Value<'_, 't>, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.string(key, value)?;
+        let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.problem(value.span(), format!("`{key}` cannot be \"{text}\""), Some(one_of(&text, &names)));
+        }
+        found
+    }
+
+    pub(super) fn parsed<T>(&self, key: &str, span: Range<usize>, result: Result<T, String>) -> Option<T> {
+        result.map_err(|reason| self.problem(span, format!("`{key}`: {reason}"), None)).ok()
+    }
+
+    pub(super) fn wrong_kind<T>(&self, key: &str, wanted: &str, got: &DeValue<'_>, span: Range<usize>) -> Option<T> {
+        self.problem(span, format!("`{key}` must be {wanted}, not {}", kind(got)), None);
+        None
+    }
+
+    /// Opens a table under `key`.
+    pub(super) fn section<'r, 'a>(&'r self, key: &str, value: Value<'a, 't>) -> Option<Section<'r, 'a, 't>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Section::new(self, key, table, value.span())),
+            other => self.wrong_kind(key, "a table", other, value.span()),
+        }
+    }
+}
+
+/// One table being read.
+pub(super) struct Section<'r, 'a, 't> {
+    reader: &'r Reader<'t>,
+    path: String,
+    table: &'a DeTable<'t>,
+    span: Range<usize>,
+    /// The keys that were asked for, known whether present or not.
+    known: RefCell<Vec<&'static str>>,
+    finished: Cell<bool>,
+}
+
+impl<'r, 'a, 't> Section<'r, 'a, 't> {
+    pub(super) fn new(reader: &'r Reader<'t>, path: &str, table: &'a DeTable<'t>, span: Range<usize>) -> Self {
+        let (known, finished) = (RefCell::default(), Cell::new(false));
+        Self { reader, path: path.to_owned(), table, span, known, finished }
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The key as a person finds it in the file: `restart.delay`.
+    pub(super) fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The value of `key` through `read`, which notes its own problems.
+    pub(super) fn take<T>(&self, key: &'static str, read: impl FnOnce(&str, Value<'a, 't>) -> Option<T>) -> Option<T> {
+        self.known.borrow_mut().push(key);
+        let value = self.table.get(key)?;
+        read(&self.full(key), value)
+    }
+
+    /// Notes every key nobody took. Must be the last call.
+    pub(super) fn finish(self) {
+        self.finished.set(true);
+        let known = self.known.borrow();
+        for (key, _) in self.table {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                let message = format!("there is no key `{}`", self.full(name));
+                self.reader.problem(key.span(), message, Some(one_of(name, &known)));
+            }
+        }
+    }
+}
+
+impl Drop for Section<'_, '_, '_> {
+    fn drop(&mut self) {
+        debug_assert!(self.finished.get() || std::thread::panicking(), "section `{}` was not finished", self.path);
+    }
+}
+
+/// A TOML integer of any radix.
+pub(super) fn integer(number: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// `did you mean "delay"?` when one is near, else the whole choice.
+pub(super) fn one_of(wrong: &str, names: &[&str]) -> String {
+    match nearest(wrong, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it can be {}", names.join(", ")),
+    }
+}
+
+/// The name that differs least from `wrong`, if it is near enough to be a slip.
+#[must_use]
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let wrong = wrong.to_ascii_lowercase();
+    let limit = (wrong.chars().count() / 3).max(1);
+    let distances = names.into_iter().map(|name| (distance(&wrong, &name.to_ascii_lowercase()), name));
+    distances.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, name)| name)
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) between two short words: optimal string alignment.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX - 1);
+            let replaced = at(&last, j) + usize::from(ca != cb);
+            let mut best = replaced.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            if i > 0 && j > 0 && Some(ca) == b.get(j - 1) && a.get(i - 1) == Some(cb) {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
