@@ -61,12 +61,16 @@ impl Memory {
         self.seq = self.seq.max(record.seq);
         match &record.what {
             What::Carried { memory } => *self = memory.clone(),
-            What::GuardStarted { boot, .. } => self.boot.clone_from(boot),
+            What::GuardStarted { boot, .. } if *boot != self.boot => {
+                // Instants of another boot mean nothing in this one, and a machine that was started anew forgives.
+                self.boot.clone_from(boot);
+                self.forgive();
+            }
+            What::GuardStarted { .. } => {}
             What::Ordered { verb, .. } => match verb.as_str() {
                 "start" | "restart" => {
                     self.wanted = Some(true);
-                    self.quarantined = None;
-                    self.recent.clear();
+                    self.forgive();
                 }
                 "stop" | "kill" => self.wanted = Some(false),
                 _ => {}
@@ -75,7 +79,8 @@ impl Memory {
             What::Spawned { pid, stamp, .. } => self.program = Some(Program { pid: *pid, stamp: *stamp }),
             What::Exited { .. } => self.program = None,
             What::Quarantined { .. } => self.quarantined = Some(moment),
-            What::Released | What::SpecChanged { .. } => self.quarantined = None,
+            What::Released => self.quarantined = None,
+            What::SpecChanged { .. } => self.forgive(),
             What::GuardEnded
             | What::OrderRefused { .. }
             | What::Ready { .. }
@@ -90,6 +95,13 @@ impl Memory {
             What::Done { .. } => self.wanted = Some(false),
             What::SpawnFailed { .. } | What::SpecRefused { .. } | What::Fault { .. } | What::Mended { .. } => {}
         }
+    }
+
+    /// Forgets what counts against another restart, as the core does.
+    fn forgive(&mut self) {
+        self.quarantined = None;
+        self.failures = 0;
+        self.recent.clear();
     }
 
     fn begun(&mut self, run: u64, restarts: u64, failures: u32, moment: Moment) {
@@ -164,6 +176,7 @@ mod tests {
             at(3, starting(1, 0)),
             at(5, starting(2, 1)),
             at(8, starting(3, 2)),
+            at(8, What::Spawned { run: 3, pid: 7, stamp: 9, restarts: 2 }),
         ]);
         let now = Now { mono: Mono(10 * SECOND), wall: Wall(0) };
         let history = memory.history(now, "a");

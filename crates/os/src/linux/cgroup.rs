@@ -1,18 +1,24 @@
-//! A cgroup v2 of the service's own: cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst.
+//! Cgroups v2 of the service's own: cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst.
 //!
-//! Where it is made, so that the next guard with the same mark finds it again:
+//! A service has a *home*, and each run a group of its own in it. The home is made where the next guard with the same
+//! mark finds it again:
 //!
-//! 1. in a systemd unit with `Delegate=yes`: the guard moves itself into `UNIT/guard`, the program lives in `UNIT/run`
-//!    (a cgroup has processes or children, never both, once controllers are on);
+//! 1. in a systemd unit with `Delegate=yes`: the guard moves itself into `UNIT/guard`, the home is `UNIT/run` (a cgroup
+//!    has processes or children, never both, once controllers are on);
 //! 2. without systemd: `mainstay-MARK` at the root of the mount, wherever the guard was started from;
-//! 3. else `mainstay-MARK` below our own cgroup: found again only from there, so [`Cgroup::is_stable`] says no and
+//! 3. else `mainstay-MARK` below our own cgroup: found again only from there, so [`Home::is_stable`] says no and
 //!    leftovers are looked for among all processes as well.
+//!
+//! Why a new group for each run (30 µs): kernels since 6.14 kill at birth whatever is cloned into a group that
+//! `cgroup.kill` was ever used on (the group's `kill_seq` is compared with that of the *parent's* group; seen on
+//! 6.18). A run also never shares a group with what the last one left dying.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,45 +27,35 @@ use tokio::io::Interest;
 use super::fork::{self, Target};
 use super::readiness::{self, UNTOLD_POLL_MS};
 
-/// How long a dropped group waits for its last processes to die before it leaves its folder to the next guard.
-const REMOVE_MS_MAX: u64 = 500;
-
 /// Deeper trees of groups inside a program's own are not looked into (the kernel's own default limit is 2^31).
 const DEPTH_MAX: usize = 64;
 
+/// Names for runs that an earlier guard's dying processes still hold are skipped, this many at most.
+const TAKEN_MAX: u64 = 1000;
+
+/// A service's own part of the hierarchy.
 #[derive(Debug)]
-pub(crate) struct Cgroup {
-    path: PathBuf,
-    directory: File,
-    procs: File,
-    events: File,
+pub(crate) struct Home {
+    group: Cgroup,
     stable: bool,
+    /// Whether a process can be born in a group here; else it has to move there.
+    births: bool,
+    next: AtomicU64,
 }
 
-impl Cgroup {
-    /// Makes or finds the group for `mark` and proves that a process can be born there.
-    pub(crate) fn claim(mark: &str) -> io::Result<Cgroup> {
-        let place = choose(mark)?;
-        let group = Cgroup::open(&place.path, place.stable)?;
-        fork::try_joining(group.target())?;
-        Ok(group)
-    }
-
-    /// Opens it once more, made anew should somebody have removed it.
-    pub(crate) fn reopen(&self) -> io::Result<Cgroup> {
-        Cgroup::open(&self.path, self.stable)
-    }
-
-    fn open(path: &Path, stable: bool) -> io::Result<Cgroup> {
-        match fs::create_dir(path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+impl Home {
+    /// Makes or finds the home for `mark` and proves that a process can be started in it.
+    pub(crate) fn claim(mark: &str) -> io::Result<Home> {
+        let chosen = choose(mark)?;
+        let group = Cgroup::open(&chosen.path)?;
+        remove_below(&chosen.path, DEPTH_MAX); // what earlier guards left empty
+        let mut home = Home { group, stable: chosen.stable, births: true, next: AtomicU64::new(1) };
+        let trial = home.new_run()?;
+        if fork::try_joining(home.target(&trial)).is_err() {
+            home.births = false;
+            fork::try_joining(home.target(&trial))?;
         }
-        remove_below(path, DEPTH_MAX); // what an earlier run made inside and left empty
-        let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
-        let procs = OpenOptions::new().write(true).open(path.join("cgroup.procs"))?;
-        let events = File::open(path.join("cgroup.events"))?;
-        Ok(Cgroup { path: path.to_owned(), directory, procs, events, stable })
+        Ok(home)
     }
 
     /// Whether the next guard finds it wherever it is started.
@@ -67,8 +63,51 @@ impl Cgroup {
         self.stable
     }
 
-    pub(crate) fn target(&self) -> Target<'_> {
-        Target { directory: self.directory.as_fd(), procs: self.procs.as_fd() }
+    /// The home itself: all runs together.
+    pub(crate) fn group(&self) -> &Cgroup {
+        &self.group
+    }
+
+    /// An empty group for one run.
+    pub(crate) fn new_run(&self) -> io::Result<Cgroup> {
+        for _ in 0..TAKEN_MAX {
+            let path = self.group.path.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                // Somebody removed the empty home.
+                Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir(&self.group.path)?,
+                other => {
+                    other?;
+                    return Cgroup::open(&path);
+                }
+            }
+        }
+        Err(io::Error::new(ErrorKind::AlreadyExists, "too many cgroups of earlier runs"))
+    }
+
+    /// For starting a process in `run`.
+    pub(crate) fn target<'a>(&self, run: &'a Cgroup) -> Target<'a> {
+        Target { directory: self.births.then(|| run.directory.as_fd()), procs: run.procs.as_fd() }
+    }
+}
+
+/// One group with all below it. Dropping it removes it if it is empty by then.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    path: PathBuf,
+    directory: File,
+    procs: File,
+    events: File,
+}
+
+impl Cgroup {
+    fn open(path: &Path) -> io::Result<Cgroup> {
+        Ok(Cgroup {
+            path: path.to_owned(),
+            directory: OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?,
+            procs: OpenOptions::new().write(true).open(path.join("cgroup.procs"))?,
+            events: File::open(path.join("cgroup.events"))?,
+        })
     }
 
     /// Whether anything lives in it or below. A group that was removed is empty.
@@ -132,19 +171,25 @@ impl Cgroup {
     }
 }
 
-impl Drop for Cgroup {
-    /// Removes its folder, waiting a moment for the processes of a tree that was killed just now.
-    fn drop(&mut self) {
-        let deadline = Instant::now() + Duration::from_millis(REMOVE_MS_MAX);
+impl Cgroup {
+    /// Blocks until nothing lives in it, at most `limit`.
+    pub(crate) fn is_empty_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
         while self.is_populated() {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut watched = [PollFd::new(&self.events, PollFlags::PRI)];
             match poll(&mut watched, Timespec::try_from(left).ok().as_ref()) {
-                Ok(0) | Err(_) => return, // the next claim uses it as it is
+                Ok(0) | Err(_) => return !self.is_populated(),
                 Ok(_) => {}
             }
         }
-        if crate::files::same_file(&self.directory, &self.path) {
+        true
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if !self.is_populated() && crate::files::same_file(&self.directory, &self.path) {
             remove_below(&self.path, DEPTH_MAX);
             let _ = fs::remove_dir(&self.path); // refused when somebody has just moved in: then it stays
         }
@@ -170,19 +215,21 @@ fn choose(mark: &str) -> io::Result<Chosen> {
                 _ => write_to(&guard.join("cgroup.procs"), "0")?,
             }
         }
-        return Ok(Chosen { path: unit.join("run"), stable: true });
+        return made(unit.join("run"), true);
     }
     let name = folder_name(mark);
     let systemd = Path::new("/run/systemd/system").exists();
-    if !systemd {
-        let path = mount.point.join(&name);
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(Chosen { path, stable: true }),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Chosen { path, stable: true }),
-            Err(_) => {} // not ours to write: a plain user, a container
-        }
+    if !systemd && let Ok(chosen) = made(mount.point.join(&name), true) {
+        return Ok(chosen); // else not ours to write: a plain user, a container
     }
-    Ok(Chosen { path: own.join(name), stable: false })
+    made(own.join(name), false)
+}
+
+fn made(path: PathBuf, stable: bool) -> io::Result<Chosen> {
+    match fs::create_dir(&path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(Chosen { path, stable }),
+    }
 }
 
 fn folder_name(mark: &str) -> String {

@@ -1,12 +1,22 @@
-//! Which children are whose: the mains of our trees, which nobody but their [`super::tree::Tree`] may reap.
+//! Which children are whose. The main process of a tree is reaped by its [`super::tree::Tree`] alone; a detached process
+//! by the reaper; what is neither was adopted, or made by somebody else in this process.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The main process of a living [`super::tree::Tree`], not reaped yet.
+/// A child this crate made, not reaped yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
     pub(crate) pid: u32,
-    pub(crate) mark: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Of a living tree of the place with this mark.
+    Main {
+        mark: String,
+    },
+    Detached,
 }
 
 /// A process has one set of children, so this is one table per process. It is locked while a child is made (until it

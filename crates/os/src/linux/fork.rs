@@ -34,8 +34,9 @@ pub(crate) struct Order<'a> {
 /// A cgroup to be born in.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
-    pub(crate) directory: BorrowedFd<'a>,
-    /// `cgroup.procs`, open for writing: for kernels without `CLONE_INTO_CGROUP` (before 5.7).
+    /// `None` where `CLONE_INTO_CGROUP` is known not to work.
+    pub(crate) directory: Option<BorrowedFd<'a>>,
+    /// `cgroup.procs`, open for writing: where the kernel can't clone into a group (before 5.7).
     pub(crate) procs: BorrowedFd<'a>,
 }
 
@@ -167,8 +168,8 @@ struct CloneArgs {
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 fn clone(cgroup: Option<Target<'_>>) -> Result<Cloned, Refused> {
-    if let Some(target) = cgroup {
-        match clone3(Some(target.directory)) {
+    if let Some(directory) = cgroup.and_then(|target| target.directory) {
+        match clone3(Some(directory)) {
             Ok(cloned) => return Ok(cloned),
             // No CLONE_INTO_CGROUP, no clone3, or a seccomp filter of a container refuses what it can't look into.
             Err(error)

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::children;
+use super::children::{self, Child, Kind};
 use super::fork::{self, Order};
 use super::pidfd::Pidfd;
 use super::procfs;
@@ -74,10 +74,11 @@ pub fn spawn_detached(program: &Path, args: &[OsString], env: &[(OsString, OsStr
         cgroup: None,
     };
     // Locked until the stamp is read: the reaper can't take it before, so it is listed, dead or alive.
-    let _no_reaper = children::lock();
+    let mut children = children::lock();
     let started = fork::start(&order).map_err(|refused| {
         let text = format!("cannot start {}: {}", program.display(), refused.error);
         io::Error::new(refused.error.kind(), text)
     })?;
+    children.push(Child { pid: started.pid, kind: Kind::Detached });
     Ok((started.pid, start_stamp(started.pid)?))
 }

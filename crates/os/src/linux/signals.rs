@@ -4,19 +4,28 @@
 use std::io;
 use std::ptr;
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Action {
-    Default,
-    Ignore,
+/// A write to a pipe nobody reads is an error then, and no death.
+pub(crate) fn ignore_sigpipe() -> io::Result<()> {
+    // SAFETY: no handler function is installed, so nothing of ours can run in signal context.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-pub(crate) fn set(number: i32, action: Action) -> io::Result<()> {
-    let handler = match action {
-        Action::Default => libc::SIG_DFL,
-        Action::Ignore => libc::SIG_IGN,
+/// Ignored, as a parent may have left it, SIGCHLD would make the kernel reap our children and lose their exit codes. A
+/// handler (the runtime's) is left in place.
+pub(crate) fn hear_sigchld() -> io::Result<()> {
+    // SAFETY: the structure is plain data, filled in by the first call; no handler function is installed.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let asked = libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action);
+        if asked == 0 && action.sa_sigaction == libc::SIG_IGN {
+            action.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut())
+        } else {
+            asked
+        }
     };
-    // SAFETY: no handler function is installed, so nothing of ours can run in signal context.
-    if unsafe { libc::signal(number, handler) } == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(crate) fn unblock_all() -> io::Result<()> {

@@ -17,15 +17,15 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use super::cgroup::Cgroup;
-use super::children::{self, Child};
+use super::cgroup::{Cgroup, Home};
+use super::children::{self, Child, Kind};
 use super::fork::{self, Order, Refused, Step};
 use super::pidfd::Pidfd;
 use super::procfs::{self, Stat};
@@ -36,59 +36,47 @@ use crate::tree::{Containment, Exit, Launch, MARK_VARIABLE, Method, Output, Spaw
 /// Behind the mark of a run whose descendants may leave it.
 const BREAKAWAY_SUFFIX: &str = "/breakaway";
 
-/// How long a dropped tree waits for its main process to die of SIGKILL, so as to reap it itself.
+/// How long a dropped tree waits for its processes to die of SIGKILL, so as to leave nothing to clean up.
 const DROP_MS_MAX: u64 = 200;
 
 /// Where a service's runs live: made once by its guard, while it holds the service's lock.
+///
+/// Each run gets a cgroup of its own there. Without cgroups, runs that live *side by side* in one place (a check beside
+/// the program) share what double-forked away from them into sessions of their own: give them places of their own.
 #[derive(Debug)]
 pub struct Place {
     mark: String,
-    held: Mutex<Held>,
+    /// `None`: the process group has to do.
+    home: Option<Arc<Home>>,
     /// Opened once: a new run needs no descriptor for its stdin.
     null: File,
-}
-
-#[derive(Debug, Clone)]
-enum Held {
-    Cgroup(Arc<Cgroup>),
-    Group,
 }
 
 impl Place {
     /// A cgroup where we may have one, else the process group. `mark`: short ASCII, unique to this service on this
     /// machine and stable. Errors: no `/dev/null`.
     pub fn claim(mark: &str) -> io::Result<Place> {
-        let held = match Cgroup::claim(mark) {
-            Ok(cgroup) => Held::Cgroup(Arc::new(cgroup)),
-            Err(_) => Held::Group, // whatever the reason, it is a choice and no failure: `containment` tells
-        };
-        Place::new(mark, held)
+        // Whatever the reason against it, that is a choice and no failure: `containment` tells.
+        Place::new(mark, Home::claim(mark).ok())
     }
 
     /// What [`Place::claim`] falls back to; for tests, and for who must not touch cgroups.
     pub fn claim_process_group(mark: &str) -> io::Result<Place> {
-        Place::new(mark, Held::Group)
+        Place::new(mark, None)
     }
 
-    fn new(mark: &str, held: Held) -> io::Result<Place> {
+    fn new(mark: &str, home: Option<Home>) -> io::Result<Place> {
         let null = OpenOptions::new()
             .read(true)
             .write(true)
             .open("/dev/null")
             .map_err(|error| io::Error::new(error.kind(), format!("cannot open /dev/null: {error}")))?;
-        Ok(Place { mark: mark.to_owned(), held: Mutex::new(held), null })
+        Ok(Place { mark: mark.to_owned(), home: home.map(Arc::new), null })
     }
 
     /// How processes are held together here.
     pub fn containment(&self) -> Containment {
-        match self.held() {
-            Held::Cgroup(_) => Containment::Cgroup,
-            Held::Group => Containment::ProcessGroup,
-        }
-    }
-
-    fn held(&self) -> Held {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        if self.home.is_some() { Containment::Cgroup } else { Containment::ProcessGroup }
     }
 
     /// Ends everything a previous guard with the same mark left behind, and returns how many processes that were.
@@ -100,13 +88,13 @@ impl Place {
     pub async fn end_leftovers(&self, known: Option<(u32, u64)>, limit: Duration) -> io::Result<usize> {
         let deadline = Instant::now() + limit;
         let mut ended = 0;
-        if let Held::Cgroup(cgroup) = self.held() {
-            ended += self.end_members(&cgroup, known, deadline).await?;
+        if let Some(home) = &self.home {
+            ended += self.end_members(home.group(), known, deadline).await?;
             let known_lives = match known {
                 Some((pid, stamp)) => Pidfd::open_stamped(pid, stamp)?.is_some_and(|held| !held.is_dead()),
                 None => false,
             };
-            if cgroup.is_stable() && !known_lives {
+            if home.is_stable() && !known_lives {
                 return Ok(ended);
             }
         }
@@ -174,17 +162,23 @@ impl Place {
         strings: &Strings,
         stdio: [std::os::fd::BorrowedFd<'_>; 3],
     ) -> Result<Tree, SpawnError> {
-        let mut held = self.held();
-        let mut result = self.start(&held, strings, stdio);
-        if let (Held::Cgroup(cgroup), Err(Refused { step: Step::Cgroup, .. })) = (&held, &result)
-            && let Ok(anew) = cgroup.reopen()
-        {
-            // Somebody removed the empty group between two runs.
-            held = Held::Cgroup(Arc::new(anew));
-            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held.clone();
-            result = self.start(&held, strings, stdio);
-        }
-        let (pid, main) = result.map_err(|refused| explain(refused, launch))?;
+        let held = match &self.home {
+            None => Held::Group,
+            Some(home) => {
+                let run = home.new_run().map_err(|source| {
+                    // EMFILE says enough by itself.
+                    let source = match source.kind() {
+                        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::AlreadyExists => {
+                            io::Error::new(source.kind(), format!("no cgroup for it: {source}"))
+                        }
+                        _ => source,
+                    };
+                    SpawnError::Process { path: launch.program.to_owned(), source }
+                })?;
+                Held::Cgroup { run, home: Arc::clone(home) }
+            }
+        };
+        let (pid, main) = self.start(&held, strings, stdio).map_err(|refused| explain(refused, launch))?;
         let mut tree =
             Tree { main, pid, stamp: 0, exit: None, held, mark: self.mark.clone(), breakaway: launch.breakaway };
         // Ours to reap, so it is still listed, dead or alive. Should even that fail, the tree is dropped, and so ended.
@@ -200,7 +194,7 @@ impl Place {
         stdio: [std::os::fd::BorrowedFd<'_>; 3],
     ) -> Result<(u32, Pidfd), Refused> {
         let cgroup = match held {
-            Held::Cgroup(cgroup) => Some(cgroup.target()),
+            Held::Cgroup { run, home } => Some(home.target(run)),
             Held::Group => None,
         };
         let order = Order {
@@ -214,7 +208,7 @@ impl Place {
         };
         let mut children = children::lock();
         let started = fork::start(&order)?;
-        children.push(Child { pid: started.pid, mark: self.mark.clone() });
+        children.push(Child { pid: started.pid, kind: Kind::Main { mark: self.mark.clone() } });
         Ok((started.pid, started.pidfd))
     }
 }
@@ -303,6 +297,16 @@ fn exec_text(program: &Path, number: Option<i32>) -> Option<(ErrorKind, &'static
     }
 }
 
+#[derive(Debug)]
+enum Held {
+    Cgroup {
+        /// First, so that it is removed before the home it lies in.
+        run: Cgroup,
+        home: Arc<Home>,
+    },
+    Group,
+}
+
 /// One run's whole process tree. Dropping it ends the tree.
 #[derive(Debug)]
 pub struct Tree {
@@ -343,8 +347,8 @@ impl Tree {
     pub async fn emptied(&mut self) {
         self.exited().await;
         match &self.held {
-            Held::Cgroup(cgroup) if !self.breakaway => cgroup.emptied().await,
-            Held::Cgroup(_) | Held::Group => {
+            Held::Cgroup { run, .. } if !self.breakaway => run.emptied().await,
+            Held::Cgroup { .. } | Held::Group => {
                 // Any of them: when it is gone we look again. Those that died meanwhile cost nothing.
                 while let Some(one) = self.living().into_iter().find_map(|p| hold(&p)) {
                     one.dead().await;
@@ -359,16 +363,16 @@ impl Tree {
             return false;
         }
         match &self.held {
-            Held::Cgroup(cgroup) if !self.breakaway => !cgroup.is_populated(),
-            Held::Cgroup(_) | Held::Group => self.living().is_empty(),
+            Held::Cgroup { run, .. } if !self.breakaway => !run.is_populated(),
+            Held::Cgroup { .. } | Held::Group => self.living().is_empty(),
         }
     }
 
     /// Sends SIGKILL to the whole tree and returns; [`Tree::emptied`] tells when it is done. May be repeated.
     pub fn kill(&self) -> io::Result<()> {
         match &self.held {
-            Held::Cgroup(cgroup) if !self.breakaway => cgroup.kill(),
-            Held::Cgroup(_) | Held::Group => {
+            Held::Cgroup { run, .. } if !self.breakaway => run.kill(),
+            Held::Cgroup { .. } | Held::Group => {
                 if self.exit.is_none() {
                     // The whole group at once, forks in progress included (kill(2) on a group is atomic to fork): what
                     // follows meets few moving targets. Not reaped yet, so the number is still its own.
@@ -430,7 +434,7 @@ impl Tree {
 
     fn living(&self) -> Vec<Stat> {
         let mut found = match &self.held {
-            Held::Cgroup(cgroup) => stats_of(cgroup),
+            Held::Cgroup { run, .. } => stats_of(run),
             Held::Group => self.descendants(),
         };
         found.retain(|p| p.alive && (!self.breakaway || p.session == self.pid));
@@ -444,19 +448,22 @@ impl Tree {
         }
         let processes = procfs::all();
         let own = std::process::id();
-        let mains = children::lock().clone();
+        let made_here = children::lock().clone();
+        let session = processes.iter().find(|p| p.pid == own).map_or(0, |p| p.session);
+        let may_be_adopted = |p: &Stat| p.parent == own && p.session != session;
         let roots: Vec<u32> =
-            processes.iter().filter(|p| p.parent == own && self.is_root(p, &mains)).map(|p| p.pid).collect();
+            processes.iter().filter(|p| may_be_adopted(p) && self.is_root(p, &made_here)).map(|p| p.pid).collect();
         procfs::with_descendants(&roots, &processes)
     }
 
-    /// Is this child of ours the root of a part of the tree? An adopted one says so by its session or its mark; one
-    /// with neither is counted to us unless a tree with another mark could be where it comes from.
-    fn is_root(&self, child: &Stat, mains: &[Child]) -> bool {
+    /// Is this child the root of a part of the tree? It is not in our own session: no descendant of a main process,
+    /// which leads another one, can be. An adopted one tells by its session or its mark; one with neither is counted
+    /// to us unless a tree with another mark could be where it comes from.
+    fn is_root(&self, child: &Stat, made_here: &[Child]) -> bool {
         if child.pid == self.pid && child.start == self.stamp {
             return true;
         }
-        if mains.iter().any(|main| main.pid == child.pid) {
+        if made_here.iter().any(|known| known.pid == child.pid) {
             return false;
         }
         if child.session == self.pid {
@@ -464,7 +471,7 @@ impl Tree {
         }
         match mark_of(child.pid) {
             Some(mark) => is_mark(&mark, &self.mark),
-            None => mains.iter().all(|main| main.mark == self.mark),
+            None => !made_here.iter().any(|known| matches!(&known.kind, Kind::Main { mark } if *mark != self.mark)),
         }
     }
 }
@@ -475,7 +482,13 @@ impl Drop for Tree {
             // Nobody is left to be told of a failure; the next guard looks for leftovers.
             let _ = self.kill();
         }
-        if self.exit.is_none() && self.main.is_dead_within(Duration::from_millis(DROP_MS_MAX)) {
+        let limit = Duration::from_millis(DROP_MS_MAX);
+        if let Held::Cgroup { run, .. } = &self.held
+            && !self.breakaway
+        {
+            run.is_empty_within(limit); // so that its folder can be removed; else the next claim does
+        }
+        if self.exit.is_none() && self.main.is_dead_within(limit) {
             self.collect();
         }
         children::forget(self.pid); // else it is the reaper's
@@ -539,12 +552,12 @@ fn still_there(count: usize) -> io::Error {
     io::Error::new(ErrorKind::TimedOut, text)
 }
 
-/// Once, first thing in a guard: become the reaper of all descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`), let SIGPIPE
+/// Once, first thing in a guard (again is harmless): become the reaper of all descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`), let SIGPIPE
 /// be an error and SIGCHLD a signal whatever our parent chose, and close every inherited descriptor on exec.
 pub fn prepare_guard() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    signals::set(libc::SIGPIPE, signals::Action::Ignore)?;
-    signals::set(libc::SIGCHLD, signals::Action::Default)?; // ignored, it would make the kernel reap and lose exit codes
+    signals::ignore_sigpipe()?;
+    signals::hear_sigchld()?;
     signals::unblock_all()?; // a blocked mask is inherited, and would keep SIGTERM from us
     signals::close_on_exec_from(3);
     Ok(())
@@ -577,17 +590,18 @@ pub async fn reap_orphans() -> Infallible {
 /// All zombies that are nobody's. A peek shows one zombie, always the same until it is reaped; should that be a tree's
 /// own (its owner will reap it), the others are found in `/proc`.
 fn reap_strangers() {
-    let mains = children::lock();
-    let is_stranger = |pid: u32| mains.iter().all(|main| main.pid != pid);
+    let mut children = children::lock();
     while let Some(pid) = signals::peek_dead_child() {
-        if !is_stranger(pid) {
+        let is_main = |pid: u32| children.iter().any(|c| c.pid == pid && c.kind != Kind::Detached);
+        if is_main(pid) {
             let own = std::process::id();
-            procfs::all()
-                .iter()
-                .filter(|p| p.parent == own && !p.alive && is_stranger(p.pid))
-                .for_each(|p| signals::reap(p.pid));
+            let mut dead = procfs::all();
+            dead.retain(|p| p.parent == own && !p.alive && !is_main(p.pid));
+            dead.iter().for_each(|p| signals::reap(p.pid));
+            children.retain(|c| dead.iter().all(|p| p.pid != c.pid));
             return;
         }
         signals::reap(pid);
+        children.retain(|c| c.pid != pid);
     }
 }

@@ -144,7 +144,8 @@ fn refusal(program: &Path, directory: &Path, source: io::Error) -> SpawnError {
     if win32::is(&source, ERROR_DIRECTORY) {
         return SpawnError::Directory { path: directory.to_owned(), source };
     }
-    if OF_THE_FILE.iter().any(|&code| win32::is(&source, code)) {
+    // Wine's answer to a folder is "invalid handle".
+    if OF_THE_FILE.iter().any(|&code| win32::is(&source, code)) || program.is_dir() {
         return SpawnError::Program { path: program.to_owned(), source };
     }
     SpawnError::Process { path: program.to_owned(), source }
@@ -238,8 +239,16 @@ impl Tree {
         self.job.end()
     }
 
-    /// Asks the program to stop. `Ok` means that it was asked, not that it will.
+    /// Asks the program to stop. `Ok` means that it was asked, not that it will; or that nobody is left to be asked.
     pub fn ask(&self, method: Method) -> io::Result<()> {
+        let asked = self.ask_somebody(method);
+        if asked.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Unsupported) && self.is_empty() {
+            return Ok(());
+        }
+        asked
+    }
+
+    fn ask_somebody(&self, method: Method) -> io::Result<()> {
         match method {
             Method::CtrlC => console::send(CTRL_C_EVENT, self.console_members()),
             Method::CtrlBreak => console::send(CTRL_BREAK_EVENT, self.console_members()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mainstay_os::files::{Lock, lock_note, make_dir, make_private_dir, open_append, open_read, replace, same_file};
 
-use crate::stage::Second;
+use crate::stage::{Second, under_wine};
 
 #[test]
 fn folders_are_made_with_their_parents_and_may_exist() {
@@ -96,7 +96,8 @@ fn a_log_may_be_read_renamed_and_deleted_while_it_is_written() {
     assert!(!same_file(&log, &path), "another file of that name");
     assert!(same_file(&second, &path));
     std::fs::remove_file(&path).unwrap();
-    assert!(!same_file(&second, &path), "deleted");
+    // Wine deletes it only when the last handle is closed, and lets others open it until then.
+    assert!(under_wine() || !same_file(&second, &path), "deleted");
     let mut again = open_append(&moved).unwrap();
     again.write_all(b"three\n").unwrap();
     assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\ntwo\nthree\n");

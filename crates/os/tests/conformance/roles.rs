@@ -98,7 +98,7 @@ async fn no_zombie_is_left() {
         if zombies.is_empty() {
             return;
         }
-        assert!(tokio::time::Instant::now() < deadline, "zombies: {zombies:?}");
+        assert!(tokio::time::Instant::now() < deadline, "{} zombies, such as {:?}", zombies.len(), zombies.first());
         tokio::task::yield_now().await;
     }
 }

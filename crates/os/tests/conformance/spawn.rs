@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mainstay_os::tree::{Exit, MARK_VARIABLE, Place};
 
-use crate::stage::{Stage, fixture, new_mark, words};
+use crate::stage::{Stage, fixture, new_mark, under_wine, words};
 
 /// Hard case 28, and what shells, batch files and C runtimes are known to trip over.
 fn nasty_arguments() -> Vec<String> {
@@ -111,8 +111,9 @@ async fn the_environment_arrives_exactly() {
     expected.push(line(&MARK_VARIABLE.into(), &mark.into()));
     expected.sort();
     let printed = stage.start(&["environment"]).finish().await;
-    // Wine adds a variable of its own to every process.
-    let mut found: Vec<&str> = printed.lines().filter(|line| !line.starts_with("WINE")).collect();
+    // Wine adds these to every process.
+    let of_wine = |line: &&str| ["WINE", "PROCESSOR_", "SystemDrive="].iter().any(|start| line.starts_with(start));
+    let mut found: Vec<&str> = printed.lines().filter(|line| !(under_wine() && of_wine(line))).collect();
     found.sort_unstable();
     assert_eq!(found, expected);
 }
@@ -210,8 +211,15 @@ async fn it_leads_a_session_and_group_of_its_own() {
 #[tokio::test]
 async fn no_signal_is_blocked_or_ignored() {
     let stage = Stage::new();
-    let script = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status";
+    // By the shell itself: Debian's grep catches SIGSEGV and would be asked about itself.
+    let script = "while read -r line; do case $line in SigBlk*|SigIgn*) echo $line;; esac; done </proc/self/status";
     let mut run = stage.try_start("/bin/sh".as_ref(), &words(&["-c", script])).unwrap();
-    let none = "0000000000000000";
-    assert_eq!(run.finish().await, format!("SigBlk:\t{none}\nSigIgn:\t{none}\nSigCgt:\t{none}\n"));
+    let found = run.finish().await;
+    for line in found.lines() {
+        let (name, bits) = line.split_once(": ").unwrap();
+        // 32 and 33 belong to the C library, which can't be asked to change them.
+        let bits = u64::from_str_radix(bits, 16).unwrap() & !(0b11 << 31);
+        assert_eq!(bits, 0, "{name}");
+    }
+    assert_eq!(found.lines().count(), 2);
 }

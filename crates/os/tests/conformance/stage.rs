@@ -34,6 +34,11 @@ pub(crate) fn fixture() -> PathBuf {
     path
 }
 
+/// Wine leaves a few things out; each test that has to know says which.
+pub(crate) fn under_wine() -> bool {
+    cfg!(windows) && std::env::var_os("WINEPREFIX").is_some()
+}
+
 /// A mark no other test, and no other run of the tests, has.
 pub(crate) fn new_mark() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

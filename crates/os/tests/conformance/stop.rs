@@ -4,11 +4,14 @@ use std::io::ErrorKind;
 
 use mainstay_os::tree::{Exit, Method};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, under_wine};
 
 /// The polite ways this system has, and what the program hears.
 fn ways() -> &'static [(Method, &'static str)] {
-    if cfg!(windows) {
+    if under_wine() {
+        // It loses Ctrl-Break.
+        &[(Method::CtrlC, "CTRL_C_EVENT")]
+    } else if cfg!(windows) {
         &[(Method::CtrlC, "CTRL_C_EVENT"), (Method::CtrlBreak, "CTRL_BREAK_EVENT")]
     } else {
         &[(Method::CtrlC, "SIGINT"), (Method::Signal(15), "SIGTERM"), (Method::Signal(1), "SIGHUP")]
