@@ -68,7 +68,7 @@ pub struct Env {
 pub struct Ready {
     /// `None`: as soon as the OS has started it.
     pub probe: Option<Probe>,
-    /// Time between two attempts of a `tcp` or `http` probe.
+    /// The longest time between two attempts of a `tcp` or `http` probe; the first ones follow each other faster.
     pub every: Duration,
     /// A run that is not up by then has failed to start: it is ended and restarted by the policy. `None`: wait for ever.
     pub timeout: Option<Duration>,

@@ -60,6 +60,10 @@ pub(crate) struct Guard {
     refused: Option<String>,
     /// The last words of the run that ended last, for its exit record.
     tail: Vec<String>,
+    /// When the owner wants to hear from us next.
+    pulse_at: Option<Instant>,
+    /// When records that the disk refused are tried again.
+    save_at: Option<Instant>,
     /// The owner has been told that the start is over: from then on restarts are our own business.
     settled: bool,
     /// The owner wants us gone.
@@ -143,6 +147,8 @@ impl Guard {
             waiters: Vec::new(),
             refused: None,
             tail: Vec::new(),
+            pulse_at: None,
+            save_at: None,
             settled: false,
             retiring: false,
             ending: None,
@@ -164,9 +170,15 @@ impl Guard {
                 Incoming::Question(question) => self.answer(question),
                 Incoming::Owner(request) => self.retire(request),
                 Incoming::Deadline => self.handle(Event::Deadline),
-                Incoming::Pulse => self.owner.pulse(),
-                // What still fails is tried again at the next turn.
-                Incoming::Save => drop(self.journal.save()),
+                Incoming::Pulse => {
+                    self.pulse_at = None;
+                    self.owner.pulse();
+                }
+                Incoming::Save => {
+                    self.save_at = None;
+                    // What still fails is tried again at the next turn.
+                    drop(self.journal.save());
+                }
             }
             self.journal.sync_behind();
         }
@@ -175,8 +187,9 @@ impl Guard {
 
     async fn next(&mut self) -> Incoming {
         let deadline = self.service.deadline().map(|at| Instant::now() + at.since(now().mono));
-        let pulse = self.owner.pulse_every().map(|every| Instant::now() + every);
-        let save = self.journal.waits().then(|| Instant::now() + SAVE_EVERY);
+        self.pulse_at = self.owner.pulse_every().map(|every| self.pulse_at.unwrap_or_else(|| Instant::now() + every));
+        self.save_at = self.journal.waits().then(|| self.save_at.unwrap_or_else(|| Instant::now() + SAVE_EVERY));
+        let (pulse, save) = (self.pulse_at, self.save_at);
         tokio::select! {
             biased;
             request = self.owner.request() => Incoming::Owner(request),

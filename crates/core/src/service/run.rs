@@ -118,14 +118,15 @@ impl Service {
         }
     }
 
-    /// A probe's attempt failed: the next comes after `every`.
+    /// A probe's attempt failed: the next comes soon at first, then after `every`.
     pub(super) fn not_ready(&mut self, now: Mono, why: String) {
         match &mut self.state {
             State::Starting { live: _, wait } => {
                 wait.last = Some(why);
                 match (&wait.next, &self.spec.ready.probe) {
                     (NextLook::Event, Some(probe @ (Probe::Tcp(_) | Probe::Http(_)))) => {
-                        wait.next = NextLook::AttemptAt(now.after(self.spec.ready.every), probe.clone());
+                        let (pause, probe) = (wait.pause(self.spec.ready.every), probe.clone());
+                        wait.next = NextLook::AttemptAt(now.after(pause), probe);
                     }
                     // A watch for a line goes on; an attempt that is due already is not put off by a doubled answer.
                     (NextLook::Event | NextLook::ReadyAt(_) | NextLook::AttemptAt(..), _) => {}

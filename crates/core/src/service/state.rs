@@ -1,5 +1,7 @@
 //! The states of a service, each with the data that exists only in it.
 
+use std::time::Duration;
+
 use crate::event::Pid;
 use crate::ladder::{Kills, Ladder};
 use crate::quarantine::Stay;
@@ -47,6 +49,8 @@ pub(super) struct ReadyWait {
     pub(super) next: NextLook,
     /// What the last attempt said.
     pub(super) last: Option<String>,
+    /// Attempts that failed.
+    pub(super) tries: u32,
 }
 
 /// When the readiness is looked at next.
@@ -175,14 +179,27 @@ impl Stage {
     }
 }
 
+/// The pause after the first failed attempt; each further one is twice as long, up to the spec's `every`. Most programs are ready
+/// within milliseconds and should not look slower than they are.
+const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(10);
+/// More doublings change nothing: 10 ms · 2^20 is three hours.
+const LOOK_DOUBLINGS_MAX: u32 = 20;
+
 impl ReadyWait {
+    /// An attempt failed: how long until the next.
+    pub(super) fn pause(&mut self, every: Duration) -> Duration {
+        let pause = LOOK_AGAIN_FIRST * 2_u32.pow(self.tries.min(LOOK_DOUBLINGS_MAX));
+        self.tries = self.tries.saturating_add(1);
+        pause.min(every)
+    }
+
     /// The wait of a run born then whose readiness is told by `probe`; an attempt or a watch is already under way.
     pub(super) fn new(ready: &Ready, probe: &Probe, born: Mono) -> Self {
         let next = match probe {
             Probe::Delay(delay) => NextLook::ReadyAt(born.after(*delay)),
             Probe::Tcp(_) | Probe::Http(_) | Probe::Log(_) => NextLook::Event,
         };
-        Self { by: ready.timeout.map(|limit| born.after(limit)), next, last: None }
+        Self { by: ready.timeout.map(|limit| born.after(limit)), next, last: None, tries: 0 }
     }
 
     fn deadline(&self) -> Option<Mono> {

@@ -172,20 +172,30 @@ fn ready_after_a_delay() {
 }
 
 #[test]
-fn a_probe_is_repeated_until_it_succeeds() {
+fn a_probe_is_repeated_until_it_succeeds_quickly_at_first() {
     check_with(
         "ready=tcp:80",
-        "start; spawned; notready; notready; +100ms tick; due; +3s notready; due; ready; notready; ready",
+        "start; spawned; notready; notready; +5ms tick; due; notready; due; +3s notready; due; notready; due; notready; due; notready; due; notready; due; ready; notready; ready",
         expect![[r#"
             start                    starting    ordered start | SPAWN 1 payment | REPORT
             spawned                  starting    spawned | PROBE 1 Tcp("localhost:80") | REPORT
             notready                 starting
             notready                 starting
-            +100ms tick              starting
-            +400ms due               starting    PROBE 1 Tcp("localhost:80")
+            +5ms tick                starting
+            +5ms due                 starting    PROBE 1 Tcp("localhost:80")
+            notready                 starting
+            +20ms due                starting    PROBE 1 Tcp("localhost:80")
             +3s notready             starting
+            +40ms due                starting    PROBE 1 Tcp("localhost:80")
+            notready                 starting
+            +80ms due                starting    PROBE 1 Tcp("localhost:80")
+            notready                 starting
+            +160ms due               starting    PROBE 1 Tcp("localhost:80")
+            notready                 starting
+            +320ms due               starting    PROBE 1 Tcp("localhost:80")
+            notready                 starting
             +500ms due               starting    PROBE 1 Tcp("localhost:80")
-            ready                    up          ready after 4s | REPORT
+            ready                    up          ready after 4.13s | REPORT
             notready                 up
             ready                    up
         "#]],
@@ -219,14 +229,14 @@ fn a_log_line_is_watched_for_from_the_start_and_may_come_before_the_answer() {
 fn a_run_that_is_not_ready_in_time_is_ended_and_counts_as_a_failure() {
     check_with(
         "ready=tcp:80 timeout=1s",
-        "start; spawned; notready; due; notready; due; +1s exit 0; emptied; spawned; due; ready; exit 0; emptied",
+        "start; spawned; notready; due; +989ms notready; due; +1s exit 0; emptied; spawned; due; ready; exit 0; emptied",
         expect![[r#"
             start                    starting    ordered start | SPAWN 1 payment | REPORT
             spawned                  starting    spawned | PROBE 1 Tcp("localhost:80") | REPORT
             notready                 starting
-            +500ms due               starting    PROBE 1 Tcp("localhost:80")
-            notready                 starting
-            +500ms due               stopping    not ready after 1s: Some("refused") | asked | ASK 1 CtrlC | REPORT
+            +10ms due                starting    PROBE 1 Tcp("localhost:80")
+            +989ms notready          starting
+            +1ms due                 stopping    not ready after 1s: Some("refused") | asked | ASK 1 CtrlC | REPORT
             +1s exit 0               stopping    exit code 0 after 2s, asked | REPORT
             emptied                  starting    SPAWN 2 payment | REPORT
             spawned                  starting    spawned | PROBE 2 Tcp("localhost:80") | REPORT
