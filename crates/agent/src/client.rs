@@ -50,9 +50,14 @@ pub async fn ask(layout: &Layout, name: &str, ask: Ask) -> Result<ServiceStatus,
         _ => ANSWER_LIMIT,
     };
     let broken = |source| AskError::Channel { name: name.to_owned(), source };
+    let ends = ask == Ask::Retire;
     let reply = match timeout(limit, exchange(layout, name, ask)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(AskError::NotRunning(name.to_owned())),
+        // It ended before it could answer, which is what was wanted.
+        Ok(Err(error)) if ends && error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(AskError::NotRunning(name.to_owned()));
+        }
         Ok(Err(error)) => return Err(broken(error)),
         Err(_) => return Err(broken(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))),
     };

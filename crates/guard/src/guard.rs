@@ -31,6 +31,8 @@ use answer::Waiter;
 
 /// The last words of a program must be in the files by then; a disk that hangs can't hold a restart up longer.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// Turns that the control server gets to pass the last answers on.
+const ANSWER_TURNS: u32 = 8;
 /// Records that the disk refused are tried again this often.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -181,6 +183,10 @@ impl Guard {
                 }
             }
             self.journal.sync_behind();
+        }
+        // The client whose order ended us is answered before its connection goes down with us.
+        for _ in 0..ANSWER_TURNS {
+            tokio::task::yield_now().await;
         }
         self.finish()
     }

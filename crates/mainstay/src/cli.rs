@@ -31,7 +31,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "MAINSTAY_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 
-    /// Print JSON: an array of objects, or one object a line for `logs` and `records`.
+    /// Print JSON: an array of objects, or one object a line for what comes line by line; errors as JSON too.
     #[arg(long, global = true)]
     json: bool,
 
@@ -97,12 +97,36 @@ pub(crate) struct Context {
     pub(crate) json: bool,
 }
 
+impl Context {
+    /// Says what was done to a service: a line for people, or an object for programs.
+    fn told(&self, name: &str, text: &str) {
+        if self.json {
+            anstream::println!("{}", serde_json::json!({ "name": name, "done": text }));
+        } else {
+            anstream::println!("{name}: {text}");
+        }
+    }
+
+    /// Says something that nobody asked for but somebody should know.
+    fn warn(&self, text: &str) {
+        if self.json {
+            anstream::eprintln!("{}", serde_json::json!({ "warning": text }));
+        } else {
+            anstream::eprintln!("mainstay: {text}");
+        }
+    }
+}
+
 /// Carries the command line out.
 pub(crate) fn main(cli: Cli) -> ExitCode {
+    let json = cli.json;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.text.is_empty() {
+            if json {
+                let error = serde_json::json!({ "code": failure.code, "message": anstream::adapter::strip_str(&failure.text).to_string() });
+                anstream::eprintln!("{}", serde_json::json!({ "error": error }));
+            } else {
                 anstream::eprintln!("mainstay: {failure}");
             }
             failure.code.into()
@@ -143,7 +167,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Ok(())
             }
             Verb::Version => {
-                anstream::println!("mainstay {} ({})", env!("CARGO_PKG_VERSION"), mainstay_os::NAME);
+                let (version, system) = (env!("CARGO_PKG_VERSION"), mainstay_os::NAME);
+                match context.json {
+                    true => anstream::println!("{}", serde_json::json!({ "version": version, "system": system })),
+                    false => anstream::println!("mainstay {version} ({system})"),
+                }
                 Ok(())
             }
         }

@@ -38,8 +38,8 @@ async fn apply(context: &Context, name: &str) -> Result<(), Failure> {
     }
     register(context, &name, &text)?;
     match client::ask(&context.layout, &name, Ask::Reload { hold: false }).await {
-        Ok(status) => anstream::println!("{name}: in force ({})", status.state.word()),
-        Err(AskError::NotRunning(_)) => anstream::println!("{name}: in force at its next start"),
+        Ok(status) => context.told(&name, &format!("in force ({})", status.state.word())),
+        Err(AskError::NotRunning(_)) => context.told(&name, "in force at its next start"),
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -53,7 +53,7 @@ pub(crate) fn register(context: &Context, name: &str, text: &str) -> Result<(), 
     }
     let Ok(spec) = spec::read(name, text, Platform::named(mainstay_os::NAME)) else { return Ok(()) };
     for warning in manager.update(&systems::entry(&manager, &spec)?)? {
-        anstream::eprintln!("mainstay: {warning}");
+        context.warn(&warning);
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ impl Edit {
             open_editor(&scratch)?;
             let text = std::fs::read_to_string(&scratch).map_err(Failure::io("read the scratch file"))?;
             if text == old {
-                anstream::println!("{name}: nothing changed");
+                context.told(&name, "nothing changed");
                 return Ok(());
             }
             match spec::read(&name, &text, platform()) {
@@ -139,11 +139,14 @@ fn save(context: &Context, name: &str, path: &Path, text: &str) -> Result<(), Fa
 /// Lets a running guard take what needs no restart, or with `now` everything.
 async fn tell(context: &Context, name: &str, now: bool) -> Result<(), Failure> {
     match client::ask(&context.layout, name, Ask::Reload { hold: !now }).await {
-        Ok(status) if now => anstream::println!("{name}: saved and in force ({})", status.state.word()),
-        Ok(_) => anstream::println!(
-            "{name}: saved; what needs a restart waits for `mainstay apply {name}` or the next start"
-        ),
-        Err(AskError::NotRunning(_)) => anstream::println!("{name}: saved"),
+        Ok(status) if now => context.told(name, &format!("saved and in force ({})", status.state.word())),
+        Ok(_) => {
+            context.told(
+                name,
+                &format!("saved; what needs a restart waits for `mainstay apply {name}` or the next start"),
+            );
+        }
+        Err(AskError::NotRunning(_)) => context.told(name, "saved"),
         Err(error) => return Err(error.into()),
     }
     Ok(())

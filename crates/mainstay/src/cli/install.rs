@@ -62,7 +62,7 @@ impl Install {
         files::replace(&path, text.as_bytes()).map_err(Failure::io(format!("write {}", path.display())))?;
         let Some(manager) = manager else {
             let how = context.layout.home.as_ref().map(|home| format!(" {}", home.display())).unwrap_or_default();
-            anstream::println!("{name} is installed ({}); `mainstay up{how}` guards it", path.display());
+            context.told(&name, &format!("installed ({}); `mainstay up{how}` guards it", path.display()));
             return Ok(());
         };
         let binary = systems::binary()?;
@@ -72,12 +72,13 @@ impl Install {
             std::fs::remove_file(&path).ok();
         })?;
         for warning in warnings {
-            anstream::eprintln!("mainstay: {warning}");
+            context.warn(&warning);
         }
         if let Err(error) = oslog::register_source(&binary) {
-            anstream::eprintln!("mainstay: cannot register with the OS's log: {error}");
+            context.warn(&format!("cannot register with the OS's log: {error}"));
         }
-        anstream::println!("{name} is installed as a service of {}; `mainstay start {name}` starts it", manager.kind());
+        context
+            .told(&name, &format!("installed as a service of {}; `mainstay start {name}` starts it", manager.kind()));
         Ok(())
     }
 
@@ -151,7 +152,7 @@ impl Remove {
             if self.purge {
                 purge(context, &name)?;
             }
-            anstream::println!("{name} is removed");
+            context.told(&name, "removed");
         }
         Ok(())
     }

@@ -35,7 +35,9 @@ impl Records {
         let mut followers: Vec<Follower> =
             names.iter().map(|name| Follower::from_end(&context.layout.journal(name))).collect();
         let mut records: Vec<Record> = names.iter().flat_map(|name| all(context, name)).collect();
-        records.retain(|record| self.since.is_none_or(|since| record.time >= since));
+        records.retain(|record| {
+            self.since.is_none_or(|since| record.time >= since) && (context.json || for_people(record))
+        });
         records.sort_by_key(|record| record.time);
         let skip = self.lines.map_or(0, |lines| records.len().saturating_sub(lines));
         let width = names.iter().map(String::len).max().filter(|_| names.len() > 1);
@@ -48,9 +50,9 @@ impl Records {
             turn.tick().await;
             for follower in &mut followers {
                 let lines = follower.lines().map_err(Failure::io("read the journal"))?;
-                for record in lines.iter().filter_map(|line| Record::parse(std::str::from_utf8(line).ok()?)) {
-                    print(context, &record, width);
-                }
+                let new = lines.iter().filter_map(|line| Record::parse(std::str::from_utf8(line).ok()?));
+                new.filter(|record| context.json || for_people(record))
+                    .for_each(|record| print(context, &record, width));
             }
         }
     }
@@ -67,9 +69,15 @@ fn all(context: &Context, name: &str) -> Vec<Record> {
     records
 }
 
+/// Its outcome follows each attempt to start; only programs care about the attempt.
+fn for_people(record: &Record) -> bool {
+    !matches!(record.what, What::Starting { .. })
+}
+
 /// The newest ones.
 pub(crate) fn last(context: &Context, name: &str, count: usize) -> Vec<Record> {
     let mut records = all(context, name);
+    records.retain(for_people);
     records.split_off(records.len().saturating_sub(count))
 }
 
@@ -77,9 +85,6 @@ fn print(context: &Context, record: &Record, width: Option<usize>) {
     if context.json {
         anstream::print!("{}", record.line());
         return;
-    }
-    if matches!(record.what, What::Starting { .. }) {
-        return; // Its outcome follows; only programs care about the attempt.
     }
     let name = width.map(|width| format!("{:<width$}  ", record.service)).unwrap_or_default();
     anstream::println!("{}  {name}{}", term::dim(glimpse::local(record.time)), record.what);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use mainstay_agent::up::{self, Setup};
 
 use super::Context;
@@ -19,6 +19,7 @@ pub(crate) struct Up {
 
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let binary = systems::binary()?;
+    let print = if context.json { print_json } else { print };
     print(&format!("guarding {}", context.layout.specs.display()));
     let setup = Setup { layout: context.layout.clone(), binary, print };
     up::run(setup).await.map_err(|error| Failure::failed(format!("cannot go up: {error}")))
@@ -26,4 +27,8 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
 
 fn print(line: &str) {
     anstream::println!("{} {line}", term::dim(Zoned::now().strftime("%H:%M:%S")));
+}
+
+fn print_json(line: &str) {
+    anstream::println!("{}", serde_json::json!({ "time": Timestamp::now(), "line": line }));
 }
