@@ -20,7 +20,9 @@ use super::cri::{Cutter, Stream};
 use super::file::LogFile;
 use super::{Command, Destinations, PlaneNews, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 
-/// One read. A pipe holds 64 KiB on both systems, so a larger buffer would not save calls.
+/// Each pipe waits with a buffer this small: a machine may have hundreds of guards whose programs are silent.
+const WAIT_BYTES: usize = 2 << 10;
+/// What does not fit is read in one go with this one, made when it is first needed. A pipe holds 64 KiB on both systems.
 const READ_BYTES: usize = 64 << 10;
 /// What a drain reads of one pipe at most: a grandchild that floods it can't hold the exit up.
 const DRAIN_BYTES_MAX: usize = 1 << 20;
@@ -99,51 +101,37 @@ async fn pump(
     keeper: Rc<RefCell<Keeper>>,
     mut drains: mpsc::Receiver<oneshot::Sender<()>>,
 ) {
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = [0; WAIT_BYTES];
     let mut part_due: Option<Instant> = None;
     loop {
         tokio::select! {
             read = reader.read(&mut buffer) => match read {
                 Ok(0) | Err(_) => break,
-                Ok(count) => keep(&keeper, &mut cutter, stream, buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    let mut keeper = keeper.borrow_mut();
+                    keeper.keep(&mut cutter, stream, buffer.get(..count).unwrap_or_default());
+                    if count == WAIT_BYTES {
+                        keeper.read(&mut reader, &mut cutter, stream, READ_BYTES);
+                    }
+                }
             },
             Some(done) = drains.recv() => {
-                let ended = drain_pipe(&mut reader, &mut buffer, |bytes| keep(&keeper, &mut cutter, stream, bytes));
-                keeper.borrow_mut().flush(&mut cutter, stream, true);
+                let ended = keeper.borrow_mut().read(&mut reader, &mut cutter, stream, DRAIN_BYTES_MAX);
+                keeper.borrow_mut().flush(&mut cutter, true);
                 done.send(()).ok();
                 if ended {
                     break;
                 }
             }
             () = sleep_until(part_due.unwrap_or_else(Instant::now)), if part_due.is_some() => {
-                keeper.borrow_mut().flush(&mut cutter, stream, false);
+                keeper.borrow_mut().flush(&mut cutter, false);
             }
         }
         part_due = cutter.holds().then(|| part_due.unwrap_or_else(|| Instant::now() + PART_AFTER));
         news(&keeper).await;
     }
-    keeper.borrow_mut().flush(&mut cutter, stream, true);
+    keeper.borrow_mut().flush(&mut cutter, true);
     news(&keeper).await;
-}
-
-fn keep(keeper: &Rc<RefCell<Keeper>>, cutter: &mut Cutter, stream: Stream, bytes: &[u8]) {
-    keeper.borrow_mut().keep(cutter, stream, bytes);
-}
-
-/// Reads what is there now; `true`: the pipe has ended.
-fn drain_pipe(reader: &mut Reader, buffer: &mut [u8], mut take: impl FnMut(&[u8])) -> bool {
-    let mut total = 0;
-    while total < DRAIN_BYTES_MAX {
-        match reader.try_read(buffer) {
-            Ok(0) => return true,
-            Ok(count) => {
-                total += count;
-                take(buffer.get(..count).unwrap_or_default());
-            }
-            Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
-        }
-    }
-    false
 }
 
 /// Passes on what the keeper has to tell, outside of any borrow.
@@ -170,12 +158,13 @@ struct Keeper {
     ready: Option<(RunId, Regex)>,
     tail: VecDeque<String>,
     entries: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Keeper {
     fn new(news: mpsc::Sender<PlaneNews>) -> Self {
-        let (pending, files, tail, entries) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
-        Self { news, pending, to: None, files, ready: None, tail, entries }
+        let (pending, files, tail) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { news, pending, to: None, files, ready: None, tail, entries: Vec::new(), buffer: Vec::new() }
     }
 
     fn begin(&mut self, run: RunId, to: Destinations, ready: Option<Regex>) {
@@ -203,7 +192,31 @@ impl Keeper {
         self.lines(|now, out, line| cutter.cut(now, bytes, out, line));
     }
 
-    fn flush(&mut self, cutter: &mut Cutter, _stream: Stream, ended: bool) {
+    /// Reads what is there now, but at most about `limit` bytes; `true`: the pipe has ended.
+    fn read(&mut self, reader: &mut Reader, cutter: &mut Cutter, stream: Stream, limit: usize) -> bool {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(buffer.len().max(WAIT_BYTES), 0);
+        let mut total = 0;
+        let mut ended = false;
+        while total < limit && !ended {
+            match reader.try_read(&mut buffer) {
+                Ok(0) => ended = true,
+                Ok(count) => {
+                    total += count;
+                    self.keep(cutter, stream, buffer.get(..count).unwrap_or_default());
+                    if count == buffer.len() {
+                        buffer.resize(READ_BYTES, 0);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(_) => ended = true,
+            }
+        }
+        self.buffer = buffer;
+        ended
+    }
+
+    fn flush(&mut self, cutter: &mut Cutter, ended: bool) {
         self.lines(|now, out, line| cutter.flush(now, ended, out, line));
     }
 
