@@ -1,5 +1,6 @@
 //! Developer commands, run as `cargo xtask COMMAND`.
 
+mod bench;
 mod diagram;
 mod generate;
 mod simulate;
@@ -17,7 +18,8 @@ usage: cargo xtask COMMAND
   tidy                                       checks every rule of the house that is no lint
   gen [--check]                              writes every generated file, or says which is out of date
   sim [--seeds N] [--steps M] [--first S]    lives through N simulated worlds (default 1000, of 2000 events, from seed 0)
-  sim --replay FILE                          lives through the lines of a failure again";
+  sim --replay FILE                          lives through the lines of a failure again
+  bench [NAME…] [--quick] [--json FILE]      mainstay beside its peers; prints tables and which bounds are met (docs/benchmarks.md)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["gen", options @ ..] => generate::run(options),
         ["sim", options @ ..] => simulate::run(options),
+        ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -6,8 +6,9 @@
 mod guards;
 mod news;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_os::files::{self, Lock};
@@ -24,6 +25,8 @@ use news::News;
 const SETTLE: Duration = Duration::from_millis(300);
 /// The OS's watch can miss changes on network shares; so the folder is also read this often.
 const RESCAN: Duration = Duration::from_secs(60);
+/// Records come in bursts: those of one burst are read together.
+const READ_AFTER: Duration = Duration::from_millis(20);
 /// Changes under way; more of them are one rescan.
 const CHANGES_MAX: usize = 256;
 
@@ -39,10 +42,11 @@ pub struct Setup {
 }
 
 /// Something changed on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
     Specs,
-    Journals,
+    /// The journal of this service.
+    Journal(String),
 }
 
 /// Guards the home until it is told to end.
@@ -62,6 +66,7 @@ pub async fn run(setup: Setup) -> io::Result<()> {
     let mut guards = Guards::new(setup);
     guards.rescan().await;
     let mut rescan_at = Instant::now() + RESCAN;
+    let mut unread: BTreeSet<String> = BTreeSet::new();
     let mut read_at: Option<Instant> = None;
     let mut reaper = std::pin::pin!(tree::reap_orphans());
     loop {
@@ -70,15 +75,21 @@ pub async fn run(setup: Setup) -> io::Result<()> {
             name = guards.died() => guards.revive(&name).await,
             () = sleep_until(rescan_at) => {
                 guards.rescan().await;
+                // Whatever news the watch may have missed.
+                unread.extend(guards.names().map(str::to_owned));
+                read_at = read_at.or_else(|| Some(Instant::now() + READ_AFTER));
                 rescan_at = Instant::now() + RESCAN;
             }
             Some(change) = changed.recv() => match change {
                 Change::Specs => rescan_at = rescan_at.min(Instant::now() + SETTLE),
-                Change::Journals => read_at = read_at.or_else(|| Some(Instant::now() + Duration::from_millis(20))),
+                Change::Journal(name) => {
+                    unread.insert(name);
+                    read_at = read_at.or_else(|| Some(Instant::now() + READ_AFTER));
+                }
             },
             () = sleep_until(read_at.unwrap_or(rescan_at)), if read_at.is_some() => {
                 read_at = None;
-                news.print(guards.names());
+                news.print(std::mem::take(&mut unread).iter().map(String::as_str));
             }
             never = &mut reaper => match never {},
         }
@@ -128,15 +139,25 @@ fn watch(layout: &Layout, changes: mpsc::Sender<Change>) -> io::Result<notify::R
     let specs = layout.specs.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
-        let of_specs = event.paths.iter().any(|path| path.starts_with(&specs));
-        let reading = event.kind.is_access();
-        if !reading {
-            // A full queue already holds the same news.
-            changes.try_send(if of_specs { Change::Specs } else { Change::Journals }).ok();
+        // Reading is no change.
+        if event.kind.is_access() {
+            return;
+        }
+        for path in &event.paths {
+            let change =
+                if path.starts_with(&specs) { Some(Change::Specs) } else { journal_of(path).map(Change::Journal) };
+            // A full queue: the next rescan reads everything.
+            change.map(|change| changes.try_send(change).ok());
         }
     })
     .map_err(io::Error::other)?;
     watcher.watch(&layout.specs, RecursiveMode::NonRecursive).map_err(io::Error::other)?;
     watcher.watch(&layout.state, RecursiveMode::Recursive).map_err(io::Error::other)?;
     Ok(watcher)
+}
+
+/// The service whose journal this file is.
+fn journal_of(path: &Path) -> Option<String> {
+    let is_journal = path.extension().is_some_and(|extension| extension == "ndjson");
+    is_journal.then(|| path.parent()?.file_name()?.to_str().map(str::to_owned)).flatten()
 }

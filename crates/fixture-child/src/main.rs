@@ -326,7 +326,13 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     fs::write(&name, text)?;
-    fs::rename(&name, path)
+    loop {
+        match fs::rename(&name, path) {
+            // Windows, while somebody reads the old one.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sleep(LOOK_AGAIN),
+            done => return done,
+        }
+    }
 }
 
 #[cfg(test)]

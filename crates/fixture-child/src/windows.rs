@@ -16,7 +16,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
-use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_CONSOLE, CREATE_NO_WINDOW};
+use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, CREATE_NO_WINDOW};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, GetMessageW, MSG, PM_NOREMOVE, PeekMessageW,
     PostQuitMessage, RegisterClassW, TranslateMessage, WM_CLOSE, WM_DESTROY, WNDCLASSW, WS_OVERLAPPEDWINDOW,
@@ -122,7 +122,7 @@ pub(crate) fn own_session(commands: &VecDeque<OsString>) -> io::Result<Command> 
 /// Refused by the system where the job does not allow it.
 pub(crate) fn broken_away(commands: &VecDeque<OsString>) -> io::Result<Command> {
     let mut command = crate::ourselves(commands)?;
-    command.creation_flags(CREATE_BREAKAWAY_FROM_JOB | CREATE_NEW_CONSOLE);
+    command.creation_flags(CREATE_BREAKAWAY_FROM_JOB | CREATE_NO_WINDOW);
     Ok(command)
 }
 

@@ -30,3 +30,14 @@ pub fn inherited() -> Vec<(OsString, OsString)> {
 fn is_ours_alone(name: &OsStr) -> bool {
     OURS_ALONE.iter().any(|&ours| name == ours)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours_alone;
+
+    #[test]
+    fn what_our_owner_told_us_is_not_passed_on() {
+        assert!(is_ours_alone("NOTIFY_SOCKET".as_ref()) && is_ours_alone("MAINSTAY_MARK".as_ref()));
+        assert!(!is_ours_alone("PATH".as_ref()) && !is_ours_alone("INVOCATION_ID".as_ref()));
+    }
+}

@@ -8,6 +8,8 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mainstay_os::manager::{self, Entry, Kind, Manager, ManagerError, OsState, Start};
@@ -17,19 +19,26 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
+const TESTBED: &str = env!("CARGO_BIN_EXE_os-testbed");
+
+/// One test at a time, also when they are threads of one process: Wine's manager answers "invalid handle" to two.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// An installed service, removed at the end of the test.
 struct Installed {
     manager: Manager,
     name: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Installed {
     fn new(name: &str, start: Start, mode: &[&str]) -> Installed {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let manager = manager::detect().unwrap();
         for warning in manager.install(&entry(name, start, mode)).unwrap() {
             println!("{warning}");
         }
-        Installed { manager, name: name.to_owned() }
+        Installed { manager, name: name.to_owned(), _turn: turn }
     }
 
     fn state(&self) -> OsState {
@@ -63,7 +72,7 @@ fn entry(name: &str, start: Start, mode: &[&str]) -> Entry {
     Entry {
         name: name.to_owned(),
         description: "A test service: ä字".to_owned(),
-        binary: Path::new(env!("CARGO_BIN_EXE_os-testbed")).to_owned(),
+        binary: Path::new(TESTBED).to_owned(),
         args,
         start,
         stop_limit: Duration::from_secs(90),
@@ -78,11 +87,9 @@ fn status(name: &str) -> ServiceStatus {
 
 #[test]
 fn scm_a_service_is_installed_started_stopped_and_removed() {
-    let manager = manager::detect().unwrap();
-    assert_eq!(manager.kind(), Kind::Scm);
-    assert_eq!(manager.state("ms-plain").unwrap(), None);
-
     let service = Installed::new("ms-plain", Start::Manual, &[]);
+    let manager = &service.manager;
+    assert_eq!(manager.kind(), Kind::Scm);
     assert!(manager.names().contains(&"ms-plain".to_owned()), "{:?}", manager.names());
     assert!(matches!(service.state(), OsState::Stopped { .. }), "{:?}", service.state());
 
@@ -113,35 +120,23 @@ fn scm_a_service_is_installed_started_stopped_and_removed() {
 #[test]
 fn scm_a_slow_start_and_a_slow_stop_confirm_themselves_with_growing_checkpoints() {
     let service = Installed::new("ms-slow", Start::Manual, &["slow", "3500"]);
-    let seen = |action: &dyn Fn() -> Result<(), ManagerError>, pending: ServiceState| {
-        std::thread::scope(|scope| {
-            let watch = scope.spawn(|| {
-                let begin = Instant::now();
-                let mut seen: Vec<(u32, Duration)> = Vec::new();
-                while seen.is_empty() || status("ms-slow").current_state == pending {
-                    let now = status("ms-slow");
-                    if now.current_state == pending && seen.last() != Some(&(now.checkpoint, now.wait_hint)) {
-                        seen.push((now.checkpoint, now.wait_hint));
-                    }
-                    assert!(begin.elapsed() < LIMIT, "{seen:?}");
-                    std::thread::yield_now();
-                }
-                seen
-            });
-            action().unwrap();
-            watch.join().unwrap()
-        })
-    };
-    for (action, pending) in [
-        (&(|| service.start()) as &dyn Fn() -> _, ServiceState::StartPending),
-        (&(|| service.stop()) as &dyn Fn() -> _, ServiceState::StopPending),
-    ] {
-        let seen = seen(action, pending);
+    for (verb, pending) in [("start", ServiceState::StartPending), ("stop", ServiceState::StopPending)] {
+        let mut ordering = Command::new(TESTBED).args([verb, "ms-slow"]).spawn().unwrap();
+        let mut seen: Vec<(u32, Duration)> = Vec::new();
+        while ordering.try_wait().unwrap().is_none() {
+            let now = status("ms-slow");
+            if now.current_state == pending && seen.last() != Some(&(now.checkpoint, now.wait_hint)) {
+                seen.push((now.checkpoint, now.wait_hint));
+            }
+        }
+        assert!(ordering.wait().unwrap().success());
         println!("{seen:?}");
-        let ours: Vec<_> = seen.into_iter().filter(|(checkpoint, _)| *checkpoint > 0).collect();
-        assert!(ours.len() >= 3, "{ours:?}");
-        assert!(ours.is_sorted_by(|(a, hint), (b, longer)| a < b && hint < longer), "{ours:?}");
+        // The first moment, before the guard has said anything, is the manager's own.
+        seen.retain(|(checkpoint, _)| *checkpoint > 0);
+        assert!(seen.len() >= 3, "{seen:?}");
+        assert!(seen.is_sorted_by(|(a, hint), (b, longer)| a < b && hint < longer), "{seen:?}");
     }
+    assert_eq!(service.state(), OsState::Stopped { win32_exit: 0, specific_exit: 0 });
 }
 
 #[test]
@@ -163,13 +158,13 @@ fn scm_a_guard_that_gives_up_shows_the_exit_code_of_its_program() {
 
 #[test]
 fn scm_what_cannot_be_done_is_said_in_words() {
-    let manager = manager::detect().unwrap();
+    let service = Installed::new("ms-disabled", Start::Disabled, &[]);
+    let manager = &service.manager;
     for refused in [manager.start("ms-none", LIMIT), manager.stop("ms-none", LIMIT), manager.remove("ms-none")] {
         let error = refused.unwrap_err();
         assert!(matches!(error, ManagerError::NotInstalled(_)), "{error:?}");
         assert_eq!(error.to_string(), "cannot find a service named ms-none: it is not installed");
     }
-    let service = Installed::new("ms-disabled", Start::Disabled, &[]);
     assert!(matches!(service.start(), Err(ManagerError::Disabled(_))));
     let twice = manager.install(&entry("ms-disabled", Start::Auto, &[])).unwrap_err();
     assert!(matches!(twice, ManagerError::Exists(_)), "{twice:?}");

@@ -9,16 +9,17 @@
 //! 3. else `mainstay-MARK` below our own cgroup: found again only from there, so [`Home::is_stable`] says no and
 //!    leftovers are looked for among all processes as well.
 //!
-//! Why a new group for each run (30 µs): kernels since 6.14 kill at birth whatever is cloned into a group that
-//! `cgroup.kill` was ever used on (the group's `kill_seq` is compared with that of the *parent's* group; seen on
-//! 6.18). A run also never shares a group with what the last one left dying.
+//! A run's group is used again by a later run only if it is empty and was never killed: kernels since 6.14 kill at birth
+//! whatever is cloned into a group that `cgroup.kill` was used on before (the group's `kill_seq` is compared with that
+//! of the *parent's* group; seen on 6.18). A new one costs a restart 60 to 250 µs, one that waits costs 10.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -30,12 +31,17 @@ use super::readiness::{self, UNTOLD_POLL_MS};
 /// Deeper trees of groups inside a program's own are not looked into (the kernel's own default limit is 2^31).
 const DEPTH_MAX: usize = 64;
 
+/// A run that starts before the last one's tree was dropped needs a second group; more are for checks beside it.
+const SPARE_MAX: usize = 4;
+
 /// Names for runs that an earlier guard's dying processes still hold are skipped, this many at most.
 const TAKEN_MAX: u64 = 1000;
 
 /// A service's own part of the hierarchy.
 #[derive(Debug)]
 pub(crate) struct Home {
+    /// Groups for the next runs; dropped, and so removed, before the home itself.
+    spare: Mutex<Vec<Arc<Cgroup>>>,
     group: Cgroup,
     stable: bool,
     /// Whether a process can be born in a group here; else it has to move there.
@@ -48,14 +54,33 @@ impl Home {
     pub(crate) fn claim(mark: &str) -> io::Result<Home> {
         let chosen = choose(mark)?;
         let group = Cgroup::open(&chosen.path)?;
+        // Frozen by an earlier guard that died while it killed, or by a person: nothing would start. Kernels before 5.2
+        // have no such file.
+        let _ = write_to(&chosen.path.join("cgroup.freeze"), "0");
         remove_below(&chosen.path, DEPTH_MAX); // what earlier guards left empty
-        let mut home = Home { group, stable: chosen.stable, births: true, next: AtomicU64::new(1) };
+        let spare = Mutex::default();
+        let mut home = Home { spare, group, stable: chosen.stable, births: true, next: AtomicU64::new(1) };
         let trial = home.new_run()?;
         if fork::try_joining(home.target(&trial)).is_err() {
             home.births = false;
             fork::try_joining(home.target(&trial))?;
         }
+        home.give_back(&Arc::new(trial));
         Ok(home)
+    }
+
+    /// A group that waits for a run.
+    fn take_spare(&self) -> Option<Arc<Cgroup>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// After a run. What can't be used again is removed.
+    fn give_back(&self, run: &Arc<Cgroup>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_MAX && !run.was_killed.load(Ordering::Relaxed) && !run.is_populated() {
+            remove_below(&run.path, DEPTH_MAX);
+            spare.push(Arc::clone(run));
+        }
     }
 
     /// Whether the next guard finds it wherever it is started.
@@ -69,7 +94,7 @@ impl Home {
     }
 
     /// An empty group for one run.
-    pub(crate) fn new_run(&self) -> io::Result<Cgroup> {
+    fn new_run(&self) -> io::Result<Cgroup> {
         for _ in 0..TAKEN_MAX {
             let path = self.group.path.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
             match fs::create_dir(&path) {
@@ -86,9 +111,51 @@ impl Home {
     }
 
     /// For starting a process in `run`.
-    pub(crate) fn target<'a>(&self, run: &'a Cgroup) -> Target<'a> {
+    fn target<'a>(&self, run: &'a Cgroup) -> Target<'a> {
         Target { directory: self.births.then(|| run.directory.as_fd()), procs: run.procs.as_fd() }
     }
+}
+
+/// A run's group, given back to its home at the end.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    run: Arc<Cgroup>,
+    home: Arc<Home>,
+}
+
+impl Lent {
+    /// `Freshness::New`: none of those that waited, which somebody may have removed meanwhile.
+    pub(crate) fn new(home: &Arc<Home>, freshness: Freshness) -> io::Result<Lent> {
+        let waiting = match freshness {
+            Freshness::Any => home.take_spare(),
+            Freshness::New => None,
+        };
+        let run = match waiting {
+            Some(run) => run,
+            None => Arc::new(home.new_run()?),
+        };
+        Ok(Lent { run, home: Arc::clone(home) })
+    }
+
+    pub(crate) fn target(&self) -> Target<'_> {
+        self.home.target(&self.run)
+    }
+
+    pub(crate) fn group(&self) -> &Cgroup {
+        &self.run
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.give_back(&self.run);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Any,
+    New,
 }
 
 /// One group with all below it. Dropping it removes it if it is empty by then.
@@ -98,6 +165,7 @@ pub(crate) struct Cgroup {
     directory: File,
     procs: File,
     events: File,
+    was_killed: AtomicBool,
 }
 
 impl Cgroup {
@@ -107,6 +175,7 @@ impl Cgroup {
             directory: OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?,
             procs: OpenOptions::new().write(true).open(path.join("cgroup.procs"))?,
             events: File::open(path.join("cgroup.events"))?,
+            was_killed: AtomicBool::new(false),
         })
     }
 
@@ -140,6 +209,10 @@ impl Cgroup {
     /// Ends all in it at once: nothing can be born in it any more while the kernel walks it (`cgroup.kill`, Linux 5.14).
     /// Before that: frozen, so that nothing forks, then SIGKILL to each (Linux 5.2).
     pub(crate) fn kill(&self) -> io::Result<()> {
+        if !self.is_populated() {
+            return Ok(());
+        }
+        self.was_killed.store(true, Ordering::Relaxed);
         match write_to(&self.path.join("cgroup.kill"), "1") {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => self.freeze_and_kill(),
@@ -339,6 +412,75 @@ mod tests {
         assert_eq!(mount.directory_of("0::/docker/other\n"), None);
         assert_eq!(mount.directory_of("0::/../other\n"), None);
         assert_eq!(mount.directory_of("3:cpu:/\n"), None);
+    }
+
+    /// A home of the test's own; `None` where no cgroup may be made, as for a plain user.
+    fn home(name: &str) -> Option<Home> {
+        let home = Home::claim(&format!("unit-test-{name}-{}", std::process::id()));
+        let root = rustix::process::geteuid().is_root();
+        let mounted = fs::read_to_string("/proc/self/mounts").unwrap().contains(" cgroup2 rw");
+        assert!(home.is_ok() || !(root && mounted), "root gets no cgroup: {home:?}");
+        home.ok()
+    }
+
+    /// As on kernels before 5.14.
+    #[test]
+    fn a_group_is_killed_without_cgroup_kill() {
+        let Some(home) = home("freeze") else { return };
+        let run = home.new_run().unwrap();
+        let mut sleepers: Vec<_> =
+            (0..5).map(|_| std::process::Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+        for sleeper in &sleepers {
+            write_to(&run.path.join("cgroup.procs"), &sleeper.id().to_string()).unwrap();
+        }
+        assert_eq!(run.members().len(), 5);
+        run.freeze_and_kill().unwrap();
+        assert!(run.is_empty_within(Duration::from_secs(10)));
+        for sleeper in &mut sleepers {
+            sleeper.wait().unwrap();
+        }
+    }
+
+    /// As on kernels before 5.7, and on those that kill at birth what is cloned into a killed group.
+    #[test]
+    fn a_process_can_move_where_it_can_not_be_born() {
+        let Some(mut home) = home("move") else { return };
+        let run = home.new_run().unwrap();
+        home.births = false;
+        fork::try_joining(home.target(&run)).unwrap();
+        write_to(&run.path.join("cgroup.kill"), "1").unwrap();
+        fork::try_joining(home.target(&run)).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_was_killed_is_not_lent_again() {
+        let Some(home) = home("lend") else { return };
+        let home = Arc::new(home);
+        let first = Lent::new(&home, Freshness::Any).unwrap();
+        let path = first.group().path.clone();
+        drop(first);
+        let again = Lent::new(&home, Freshness::Any).unwrap();
+        assert_eq!(again.group().path, path);
+        again.group().was_killed.store(true, Ordering::Relaxed);
+        drop(again);
+        assert_ne!(Lent::new(&home, Freshness::Any).unwrap().group().path, path);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_home_that_somebody_removed_is_made_again() {
+        let Some(home) = home("removed") else { return };
+        let home = Arc::new(home);
+        let path = home.group.path.clone();
+        remove_below(&path, DEPTH_MAX);
+        fs::remove_dir(&path).unwrap();
+        let waiting = Lent::new(&home, Freshness::Any).unwrap();
+        assert!(fork::try_joining(waiting.target()).is_err(), "it is gone");
+        let fresh = Lent::new(&home, Freshness::New).unwrap();
+        fork::try_joining(fresh.target()).unwrap();
+        drop((waiting, fresh));
+        remove_below(&path, DEPTH_MAX);
+        fs::remove_dir(&path).unwrap(); // not the folder the home knows: it leaves it alone
     }
 
     #[test]

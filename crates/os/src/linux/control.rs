@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -65,6 +65,8 @@ impl fmt::Display for Address {
 pub struct Listener {
     listening: UnixListener,
     path: PathBuf,
+    /// Device and inode of the socket file.
+    identity: Option<(u64, u64)>,
 }
 
 impl Listener {
@@ -80,7 +82,7 @@ impl Listener {
         let listening = UnixListener::bind(short)?;
         // The folder is private already; between the two lines nobody else gets in.
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        Ok(Listener { listening, path })
+        Ok(Listener { listening, identity: identity(&path), path })
     }
 
     /// The next who connects. Cancel-safe.
@@ -99,8 +101,15 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path); // stale ones are removed by the next guard as well
+        // Not the one of a successor that was quick to come. Stale ones are removed by the next guard as well.
+        if self.identity.is_some() && self.identity == identity(&self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Either end of a connection.

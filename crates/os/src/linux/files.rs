@@ -82,7 +82,7 @@ pub fn same_file(f: &File, p: &Path) -> bool {
 #[derive(Debug)]
 pub struct Lock {
     /// The lock is this open file description's.
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -106,8 +106,17 @@ impl Lock {
             }
             file.set_len(0)?;
             file.write_all(note.as_bytes())?;
-            return Ok(Some(Lock { _file: file }));
+            return Ok(Some(Lock { file }));
         }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing is not enough at once: a child that is just being made holds the same description until its exec.
+    fn drop(&mut self) {
+        let mut whole = libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..whole_file() };
+        // SAFETY: as in `acquire`. It can't fail on an open file; if it did, closing releases it a moment later.
+        unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut whole) };
     }
 }
 

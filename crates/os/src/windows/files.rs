@@ -1,7 +1,7 @@
 //! Private folders, replaced files, shared logs, locks.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,6 @@ const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 /// A scanner or backup holds a file for a moment: so long a replacement is tried, in steps that catch a short gap.
 const REPLACE_LIMIT: Duration = Duration::from_secs(1);
 const REPLACE_PAUSE: Duration = Duration::from_millis(1);
-
-/// Somebody who only looks whether a lock is held ([`lock_note`]) holds it for an instant.
-const LOCK_TRIES_MAX: u32 = 5;
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Makes a folder, with those above it, that only the system, administrators and we may enter. One that exists already
 /// is taken if it belongs to one of these: everybody may make folders in ProgramData, so a stranger might have been
@@ -129,7 +125,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The standard library's rename replaces the target even while others have it open with FILE_SHARE_DELETE (POSIX
-/// semantics, Windows 10 1607 and later, NTFS); elsewhere an open target is in the way.
+/// semantics, NTFS since Windows 10 1607). Elsewhere, and in Wine, an open target is in the way until it is closed.
+/// ReplaceFileW could do it there too, but for a moment there would be no file.
 fn move_over(from: &Path, to: &Path) -> io::Result<()> {
     let begin = Instant::now();
     loop {
@@ -180,36 +177,47 @@ fn identity(file: &File) -> io::Result<(u32, (u32, u32))> {
 }
 
 /// A lock that the system takes back when its holder dies, with a note for people that everybody can read.
+///
+/// Two bytes far behind any text are locked, so that the text stays readable ("LockFileEx function": a locked range can't
+/// be read by others, and may lie beyond the end of the file). The first is the lock itself; nobody touches it who does
+/// not want to have it. The second says "the note is written", and is what those try who only ask.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
+/// The two bytes' distance from the place 2^62 in the file.
+const OWNED: u32 = 0;
+const NOTED: u32 = 1;
+
+/// Somebody who only asks holds the second byte for an instant.
+const NOTED_LIMIT: Duration = Duration::from_secs(1);
+const NOTED_PAUSE: Duration = Duration::from_millis(1);
+
 impl Lock {
     /// None: somebody else has it.
     pub fn acquire(path: &Path, note: &str) -> io::Result<Option<Lock>> {
-        let context =
-            |error: io::Error| io::Error::new(error.kind(), format!("cannot lock {}: {error}", path.display()));
-        let options =
-            || OpenOptions::new().read(true).write(true).create(true).truncate(false).share_mode(SHARE_ALL).open(path);
-        let mut file = options().map_err(context)?;
-        let mut tries = 1;
-        while !try_lock(&file).map_err(context)? {
-            if tries == LOCK_TRIES_MAX {
-                return Ok(None);
-            }
-            tries += 1;
-            win32::pause(LOCK_PAUSE);
-        }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(note.as_bytes())?;
-            file.flush()
-        };
-        write(&mut file).map_err(context)?;
-        Ok(Some(Lock { _file: file }))
+        acquire(path, note)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot lock {}: {error}", path.display())))
     }
+}
+
+fn acquire(path: &Path, note: &str) -> io::Result<Option<Lock>> {
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).share_mode(SHARE_ALL).open(path)?;
+    if !try_lock(&file, OWNED, LOCKFILE_EXCLUSIVE_LOCK)? {
+        return Ok(None);
+    }
+    file.set_len(0)?;
+    file.write_all(note.as_bytes())?;
+    let begin = Instant::now();
+    while !try_lock(&file, NOTED, LOCKFILE_EXCLUSIVE_LOCK)? {
+        if begin.elapsed() >= NOTED_LIMIT {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "another program holds on to its second byte"));
+        }
+        win32::pause(NOTED_PAUSE);
+    }
+    Ok(Some(Lock { _file: file }))
 }
 
 /// The holder's note; None when nobody holds the lock.
@@ -219,7 +227,8 @@ pub fn lock_note(path: &Path) -> io::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if try_lock(&file)? {
+    // Shared, so that two who ask don't take each other for a holder.
+    if try_lock(&file, NOTED, 0)? {
         return Ok(None);
     }
     let mut note = String::new();
@@ -227,14 +236,14 @@ pub fn lock_note(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(note))
 }
 
-/// Locks one byte far behind any text, so that the text stays readable ("LockFileEx function": a locked range can't be
-/// read by others, and may lie beyond the end of the file). The lock ends with the handle.
-fn try_lock(file: &File) -> io::Result<bool> {
-    const FLAGS: LOCK_FILE_FLAGS = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+/// Locks one of the two bytes; the lock ends with the handle.
+fn try_lock(file: &File, byte: u32, kind: LOCK_FILE_FLAGS) -> io::Result<bool> {
     let mut place = OVERLAPPED::default();
     place.Anonymous.Anonymous.OffsetHigh = 0x4000_0000;
+    place.Anonymous.Anonymous.Offset = byte;
     // SAFETY: the handle is open and synchronous, so `place` is only used during the call.
-    match win32::check(unsafe { LockFileEx(file.as_raw_handle(), FLAGS, 0, 1, 0, &raw mut place) }) {
+    let done = unsafe { LockFileEx(file.as_raw_handle(), kind | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &raw mut place) };
+    match win32::check(done) {
         Ok(()) => Ok(true),
         Err(error) if win32::is(&error, ERROR_LOCK_VIOLATION) || win32::is(&error, ERROR_IO_PENDING) => Ok(false),
         Err(error) => Err(error),

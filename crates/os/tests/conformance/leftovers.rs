@@ -32,6 +32,10 @@ async fn child_of(guard: &mut Second) -> Watched {
     watch(line.strip_prefix("child ").unwrap_or_else(|| panic!("{line:?}")).parse().unwrap())
 }
 
+/// On Windows the kernel ends a job with its guard, and nothing tells who was in it: its last members may be gone a
+/// moment after the answer.
+const BEFORE_THE_ANSWER: Duration = if cfg!(windows) { LIMIT } else { Duration::ZERO };
+
 /// Hard case 6: the guard is killed while its program has children, some in sessions of their own.
 #[tokio::test]
 async fn leftovers_of_a_killed_guard_are_ended() {
@@ -50,7 +54,7 @@ async fn leftovers_of_a_killed_guard_are_ended() {
         let next = claim(containment, &mark);
         let ended = within(LIMIT, "leftovers end", next.end_leftovers(Some(known), LIMIT)).await.unwrap();
         for child in &mut children {
-            within(Duration::ZERO, "a child was ended before the answer", child.exited()).await;
+            within(BEFORE_THE_ANSWER, "a child was ended before the answer", child.exited()).await;
         }
         if cfg!(unix) {
             assert!(ended >= 2, "{containment}: {ended}");
@@ -70,7 +74,7 @@ async fn leftovers_are_found_without_a_known_process() {
         guard.kill();
         let next = claim(containment, &mark);
         within(LIMIT, "leftovers end", next.end_leftovers(None, LIMIT)).await.unwrap();
-        within(Duration::ZERO, "the child was ended", child.exited()).await;
+        within(BEFORE_THE_ANSWER, "the child was ended", child.exited()).await;
     }
 }
 
@@ -87,12 +91,12 @@ async fn leftovers_are_found_across_containments() {
         let next = claim(after, &mark);
         within(LIMIT, "leftovers end", next.end_leftovers(Some(known), LIMIT)).await.unwrap();
         if after == "group" {
-            within(Duration::ZERO, "the child was ended", child.exited()).await;
+            within(BEFORE_THE_ANSWER, "the child was ended", child.exited()).await;
         }
         // A stable cgroup takes itself for the only place to look in; who looks by the mark finds the rest.
         let last = Place::claim_process_group(&mark).unwrap();
         last.end_leftovers(None, LIMIT).await.unwrap();
-        within(Duration::ZERO, "the child was ended", child.exited()).await;
+        within(BEFORE_THE_ANSWER, "the child was ended", child.exited()).await;
         drop(claim("best", &mark)); // takes the group away
     }
 }

@@ -20,7 +20,6 @@ mod identity;
 mod leftovers;
 mod output;
 mod program;
-mod reaper;
 mod roles;
 mod shutdown;
 mod spawn;
@@ -29,5 +28,7 @@ mod stage;
 mod stop;
 mod tree;
 
+#[cfg(unix)]
+mod reaper;
 #[cfg(unix)]
 mod systemd;

@@ -1,10 +1,13 @@
 //! Second processes of other tests: this binary, run again for one of these (ignored otherwise).
 
+#[cfg(unix)]
 use std::time::Duration;
 
 use mainstay_os::tree::{self, Exit, Place};
 
-use crate::stage::{Stage, fixture, words};
+#[cfg(unix)]
+use crate::stage::words;
+use crate::stage::{Stage, fixture};
 
 /// The variable that carries a role's arguments, one a line.
 pub(crate) const ARGS: &str = "MAINSTAY_TEST_ROLE_ARGS";
@@ -230,4 +233,15 @@ async fn pid_reuse() {
     first.kill().unwrap(); // the one that is gone
     assert!(Watched::open(reused, other_stamp).unwrap().is_some(), "a stranger was killed");
     say("done");
+}
+
+/// A guard in the cgroup that is its argument. Says the main process's pid and waits.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "the second process of other tests"]
+async fn delegated() {
+    std::fs::write(std::path::Path::new(&args()[0]).join("cgroup.procs"), "0").unwrap();
+    let mut run = Stage::new().start(&["forever"]);
+    say(&run.tree.pid().to_string());
+    run.exited().await;
 }

@@ -221,6 +221,7 @@ impl Second {
         Second { _stdin: child.stdin.take(), child, lines }
     }
 
+    #[cfg(unix)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

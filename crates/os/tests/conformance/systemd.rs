@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_os::manager::{Entry, Start, unit_text};
 
-use crate::stage::fixture;
+use crate::stage::{LIMIT, Second, fixture, new_mark, within};
 
 fn entry(start: Start) -> Entry {
     Entry {
@@ -52,4 +52,37 @@ fn a_unit_says_what_the_guard_relies_on() {
     }
     assert!(!text.contains("RefuseManualStart"));
     assert!(unit_text(&entry(Start::Disabled)).contains("RefuseManualStart=yes"));
+}
+
+/// As systemd starts a guard: in a cgroup that is marked as delegated. Root alone can make one.
+#[tokio::test]
+async fn a_delegated_unit_gets_a_group_for_the_guard_and_one_for_the_program() {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let Some(point) = mounts.lines().find(|m| m.contains(" cgroup2 rw")).and_then(|m| m.split(' ').nth(1)) else {
+        return;
+    };
+    if !mainstay_os::account::is_privileged() {
+        return;
+    }
+    let unit = std::path::Path::new(point).join(format!("mainstay-{}.service", new_mark()));
+    std::fs::create_dir(&unit).unwrap();
+    rustix::fs::setxattr(&unit, "user.delegate", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    let mut guard = Second::start("delegated", &[unit.to_str().unwrap()]);
+    let pids = |group: &str| std::fs::read_to_string(unit.join(group).join("cgroup.procs")).unwrap();
+    let main = within(LIMIT, "the program runs", guard.line()).await;
+    assert_eq!(pids("guard").trim(), guard.pid().to_string());
+    assert_eq!(pids(""), "", "nobody is in the unit's own group");
+    assert_eq!(pids("run/1").trim(), main);
+    guard.kill();
+    // What systemd does with a dead unit.
+    std::fs::write(unit.join("cgroup.kill"), "1").unwrap();
+    within(LIMIT, "the unit's group is empty", async {
+        while std::fs::read_to_string(unit.join("cgroup.events")).unwrap().contains("populated 1") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for group in ["run/1", "run", "guard", ""] {
+        std::fs::remove_dir(unit.join(group)).unwrap();
+    }
 }

@@ -1,7 +1,4 @@
-//! Asking a program to stop: Ctrl-C in a console it does not share with us, WM_CLOSE, WM_QUIT.
-
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+//! Asking a program to stop by Ctrl-C, in a console it does not share with us. WM_CLOSE and WM_QUIT: `scm_desktop`.
 
 use mainstay_os::clock;
 use mainstay_os::tree::{Exit, Method};
@@ -46,49 +43,9 @@ fn ctrl_c_to_one_program_does_not_reach_another_nor_us() {
 #[test]
 fn a_signal_is_refused_in_words() {
     bed::run(async {
-        let running = bed::start(&["message-loop"]);
+        let running = bed::start(&["ctrl-c"]);
         let refused = running.tree.ask(Method::Signal(15)).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
         assert_eq!(refused.to_string(), "cannot send signal 15: Windows has no signals");
     });
-}
-
-/// The helper is the guard's own program, so here it is the test program that is the guard.
-fn asked_by_a_guard(mode: &[&str], method: &str) -> (String, String) {
-    let mut guard = Command::new(bed::TESTBED)
-        .args(["hold", bed::TESTBED])
-        .args(mode)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(guard.stdout.take().unwrap());
-    let mut first = String::new();
-    said.read_line(&mut first).unwrap();
-    // The guard does not read its program's output; give the program time to be ready.
-    wait_a_little();
-    writeln!(guard.stdin.take().unwrap(), "{method}").unwrap();
-    let mut second = String::new();
-    said.read_line(&mut second).unwrap();
-    guard.wait().unwrap();
-    (first, second.trim_end().to_owned())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the program's own words go to a guard that does not pass them on")]
-fn wait_a_little() {
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-}
-
-#[test]
-fn wm_quit_reaches_a_thread_without_a_window() {
-    let (_, exit) = asked_by_a_guard(&["message-loop"], "quit-threads");
-    assert_eq!(exit, "Code(40)");
-}
-
-#[test]
-fn wm_close_reaches_every_window() {
-    let (_, exit) = asked_by_a_guard(&["windows", "2"], "close-windows");
-    // 42: no windows can be made here (Wine without a display).
-    assert!(exit == "Code(41)" || exit == "Code(42)", "{exit}");
-    println!("{exit}");
 }

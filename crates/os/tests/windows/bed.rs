@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
 use mainstay_os::environment;
 use mainstay_os::pipe::Reader;
-use mainstay_os::tree::{Exit, Launch, Place, SpawnError, Tree};
+use mainstay_os::tree::{self, Exit, Launch, Place, SpawnError, Tree};
 
 /// Long enough for a slow machine under Wine, and the end of a test that hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -46,6 +47,9 @@ pub(crate) fn start_in(
     env: &[(OsString, OsString)],
     directory: &Path,
 ) -> Result<Running, SpawnError> {
+    // As a guard does: without it a crash would open a dialog or wait for a debugger.
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| tree::prepare_guard().unwrap());
     let place = Place::claim("windows-test").unwrap();
     let (tree, output) = place.spawn(&Launch { program, args, directory, env, breakaway: false })?;
     Ok(Running { tree, stdout: Reader::open(output.stdout).unwrap(), seen: Vec::new() })

@@ -12,14 +12,14 @@ use crate::bed;
 fn a_killed_guard_takes_its_program_along() {
     bed::run(async {
         let mut guard = Command::new(bed::TESTBED)
-            .args(["hold", bed::TESTBED, "message-loop"])
-            .stdin(Stdio::piped())
+            .args(["hold", "none", bed::TESTBED, "ctrl-c"])
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(guard.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let pid: u32 = line.split(' ').next().unwrap().parse().unwrap();
+        let pid: u32 = line.trim_end().parse().unwrap();
         let mut program = Watched::open(pid, start_stamp(pid).unwrap()).unwrap().expect("it lives");
         guard.kill().unwrap();
         guard.wait().unwrap();

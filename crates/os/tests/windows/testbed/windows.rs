@@ -8,11 +8,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstay_os::owner::{self, Owner, Report, Request};
+use mainstay_os::pipe::Reader;
 use mainstay_os::tree::{self, Exit, Launch, Method, Place};
-use mainstay_os::{clock, environment};
+use mainstay_os::{clock, environment, manager};
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::core::BOOL;
 
@@ -55,7 +56,8 @@ pub(crate) fn main() {
         ["windows", count] => windows(number(count)),
         ["__ask", method, pids @ ..] => ask(method, pids),
         ["guard", "--scm", name, mode @ ..] => service(name, mode),
-        ["hold", program, rest @ ..] => hold(program, rest),
+        ["hold", method, program, rest @ ..] => hold(method, program, rest),
+        [verb @ ("start" | "stop"), name] => order(verb, name),
         _ => panic!("unknown mode {words:?}"),
     }
 }
@@ -172,39 +174,43 @@ fn ask(method: &str, pids: &[&str]) {
     }
 }
 
+/// Orders the service manager from a process of its own: Wine's answers "invalid handle" to two threads of one.
+fn order(verb: &str, name: &str) {
+    let manager = manager::detect().expect("Windows has one");
+    let limit = Duration::from_secs(30);
+    if verb == "start" { manager.start(name, limit) } else { manager.stop(name, limit) }.expect("done");
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// A guard that holds `PROGRAM ARGS…` and asks it to stop by the method it reads from its standard input; without a
-/// line there it holds on until it is killed.
-fn hold(program: &str, args: &[&str]) {
+/// A guard that holds `PROGRAM ARGS…`, asks it to stop by `method` when it has said "ready", and says how it ended.
+/// Method `none`: says its pid, and holds it until the guard itself is ended.
+fn hold(method: &str, program: &str, args: &[&str]) {
+    let method = match method {
+        "close-windows" => Some(Method::CloseWindows),
+        "quit-threads" => Some(Method::QuitThreads),
+        "none" => None,
+        other => panic!("unknown method {other:?}"),
+    };
     tree::prepare_guard().expect("prepared");
     runtime().block_on(async {
         let place = Place::claim("testbed").expect("a place");
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let directory = std::env::current_dir().expect("a directory");
         let env = environment::inherited();
-        let begin = Instant::now();
-        let launch =
-            Launch { program: Path::new(program), args: &args, directory: &directory, env: &env, breakaway: false };
+        let program = Path::new(program);
+        let launch = Launch { program, args: &args, directory: &directory, env: &env, breakaway: false };
         let (mut tree, output) = place.spawn(&launch).expect("spawned");
-        say(&format!("{} in {:?}", tree.pid(), begin.elapsed()));
-        let mut line = String::new();
-        let asked = std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0);
-        let method = match line.trim() {
-            "close-windows" => Some(Method::CloseWindows),
-            "quit-threads" => Some(Method::QuitThreads),
-            "ctrl-c" => Some(Method::CtrlC),
-            "hold" => None,
-            other => panic!("unknown method {other:?}, {asked}"),
-        };
-        if let Some(method) = method {
-            tree.ask(method).expect("asked");
+        let mut stdout = Reader::open(output.stdout).expect("opened");
+        let read = stdout.read(&mut [0; 5]).await.expect("read");
+        assert!(read > 0, "it ended before it was ready");
+        match method {
+            Some(method) => tree.ask(method).expect("asked"),
+            None => say(&tree.pid().to_string()),
         }
-        let exit = tree.exited().await;
-        drop(output);
-        say(&format!("{exit:?}"));
+        say(&format!("{:?}", tree.exited().await));
     });
 }
 
