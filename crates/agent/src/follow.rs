@@ -42,8 +42,7 @@ impl Follower {
     /// When the file can't be read; one that is not there yet has no lines.
     pub fn lines(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut lines = Vec::new();
-        // Twice: what is left of a file that was set aside, then its successor.
-        for _ in 0..2 {
+        loop {
             let file = match &mut self.file {
                 Some(file) => file,
                 None => match files::open_read(&self.path) {
@@ -52,17 +51,47 @@ impl Follower {
                     Err(error) => return Err(error),
                 },
             };
+            // Looked at before reading: what was replaced by now is complete.
             let replaced = !files::same_file(file, &self.path);
             let read = file.take(CHUNK_BYTES_MAX).read_to_end(&mut self.partial)?;
             lines.extend(whole_lines(&mut self.partial));
             if !replaced || read as u64 == CHUNK_BYTES_MAX {
                 return Ok(lines);
             }
-            self.file = None;
+            // Without one, between two files: the next call looks again.
+            let Some(next) = successor(file, &self.path)? else { return Ok(lines) };
+            self.file = Some(next);
             self.partial.clear();
         }
-        Ok(lines)
     }
+}
+
+/// The file that was begun when `file` was set aside: by now it may have been set aside too, as `STEM-…EXTENSION`.
+fn successor(file: &File, path: &Path) -> io::Result<Option<File>> {
+    // Opened first: if nothing was set aside after `file` even later, this one is what followed it.
+    let current = match files::open_read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other?),
+    };
+    let aside = set_aside(path);
+    // One that somebody has deleted or taken elsewhere has nothing between itself and the current one.
+    let Some(place) = aside.iter().position(|aside| files::same_file(file, aside)) else { return Ok(current) };
+    match aside.get(place + 1) {
+        Some(next) => files::open_read(next).map(Some),
+        None => Ok(current),
+    }
+}
+
+/// The files set aside of `path`, oldest first: their names sort by time.
+fn set_aside(path: &Path) -> Vec<PathBuf> {
+    let part =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let (stem, extension) = (part(path.file_stem()) + "-", part(path.extension()));
+    let entries = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten();
+    let mut aside: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    aside.retain(|path| part(path.file_stem()).starts_with(&stem) && part(path.extension()) == extension);
+    aside.sort();
+    aside
 }
 
 fn whole_lines(partial: &mut Vec<u8>) -> Vec<Vec<u8>> {
@@ -100,6 +129,11 @@ mod tests {
         std::fs::rename(&path, folder.path().join("x-1.log")).unwrap();
         std::fs::write(&path, "new\n").unwrap();
         assert_eq!(text(follower.lines()), ["two", "last", "new"]);
+        for n in 2..5 {
+            std::fs::rename(&path, folder.path().join(format!("x-{n}.log"))).unwrap();
+            std::fs::write(&path, format!("{n}\n")).unwrap();
+        }
+        assert_eq!(text(follower.lines()), ["2", "3", "4"], "several rotations between two looks");
         let mut end = Follower::from_end(&path);
         files::open_append(&path).unwrap().write_all(b"more\n").unwrap();
         assert_eq!(text(end.lines()), ["more"]);

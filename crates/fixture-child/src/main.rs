@@ -7,6 +7,7 @@
 //! | Command | Does |
 //! |---|---|
 //! | `print TEXT` / `stderr TEXT` | prints a line at once |
+//! | `bytes HEX` | prints these bytes and nothing more, e.g. `00ff0d0a` |
 //! | `args A…` | prints every argument that follows, one a line, non-ASCII bytes and quotes escaped (`\xNN`); must be last |
 //! | `env NAME` / `environment` | prints `NAME=value` (or `NAME unset`) / all of it, escaped likewise |
 //! | `cwd` / `exe` | prints the working directory / the path of the file that runs, escaped |
@@ -79,6 +80,11 @@ fn one(command: &str, words: &mut VecDeque<OsString>) -> Result<(), Failure> {
     match command {
         "print" => say(&text(words)?)?,
         "stderr" => writeln!(io::stderr(), "{}", text(words)?)?,
+        "bytes" => {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes(&text(words)?)?)?;
+            out.flush()?;
+        }
         "args" => {
             for word in words.drain(..) {
                 say(&escaped(&word))?;
@@ -234,6 +240,11 @@ fn exit_code(text: &str) -> Result<i32, Failure> {
         (Err(_), Ok(code)) => Ok(code.cast_signed()),
         (Err(_), Err(_)) => Err(format!("{code} has more than 32 bits").into()),
     }
+}
+
+fn bytes(hex: &str) -> Result<Vec<u8>, Failure> {
+    let digits: Vec<u32> = hex.chars().map(|c| c.to_digit(16)).collect::<Option<_>>().ok_or("not hexadecimal")?;
+    Ok(digits.chunks(2).map(|pair| pair.iter().fold(0u8, |byte, digit| (byte << 4) | *digit as u8)).collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting is what a test asks of it")]

@@ -11,20 +11,6 @@ use mainstay_wire::layout::Layout;
 
 use crate::output::Destinations;
 
-/// Variables that a service manager gave to the guard and that are none of the program's business.
-const OWNERS_VARIABLES: [&str; 10] = [
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "JOURNAL_STREAM",
-    "INVOCATION_ID",
-    "SYSTEMD_EXEC_PID",
-    "MEMORY_PRESSURE_WATCH",
-];
-
 /// Starts `launch` as run `run` of `name`.
 pub(crate) fn spawn(
     place: &Place,
@@ -93,8 +79,6 @@ fn base(layout: &Layout) -> PathBuf {
 
 fn variables(launch: &Launch, extra: &[(&str, String)]) -> Vec<(OsString, OsString)> {
     let inherited = if launch.env.replace { Vec::new() } else { environment::inherited() };
-    let inherited =
-        inherited.into_iter().filter(|(name, _)| !OWNERS_VARIABLES.iter().any(|owned| name == owned)).collect();
     let own = launch.env.vars.iter().map(|(name, value)| (name.into(), value.into()));
     let extra = extra.iter().map(|(name, value)| ((*name).into(), value.into()));
     environment::merge(inherited, own.chain(extra))
@@ -134,11 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn the_program_does_not_see_the_guards_own_owner() {
+    fn a_replaced_environment_has_only_the_specs_and_our_variables() {
         let mut with_env = launch("x", None);
         with_env.env = Env { replace: true, vars: vec![("A".to_owned(), "1".to_owned())] };
         let vars = variables(&with_env, &[("MAINSTAY_RUN", "3".to_owned())]);
         assert_eq!(vars, [("A", "1"), ("MAINSTAY_RUN", "3")].map(|(n, v)| (n.into(), v.into())));
-        assert!(variables(&launch("x", None), &[]).iter().all(|(name, _)| name != "NOTIFY_SOCKET"));
     }
 }

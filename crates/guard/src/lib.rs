@@ -21,7 +21,7 @@ mod status;
 
 use std::io;
 
-use mainstay_os::{owner, tree};
+use mainstay_os::{memory, owner, tree};
 use mainstay_wire::layout::Layout;
 
 pub use journal::segments;
@@ -57,6 +57,7 @@ pub enum OwnerKind {
 /// # Errors
 /// When the guard can't even begin: it is somebody else's, its spec was never valid, its folders can't be used.
 pub fn run(setup: Setup) -> io::Result<i32> {
+    memory::stay_small();
     tree::prepare_guard()?;
     let name = setup.name.clone();
     owner::run(&name, setup.owner == OwnerKind::Scm, move |owner| start::guarded(setup, owner))

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use mainstay_os::shutdown;
 use mainstay_wire::layout::Layout;
 
 use crate::failure::Failure;
@@ -120,6 +121,9 @@ impl Context {
 /// Carries the command line out.
 pub(crate) fn main(cli: Cli) -> ExitCode {
     let json = cli.json;
+    if !matches!(cli.verb, Verb::Up(_)) {
+        shutdown::end_with_reader();
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

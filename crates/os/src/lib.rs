@@ -30,6 +30,7 @@ pub mod control;
 pub mod environment;
 pub mod files;
 pub mod manager;
+pub mod memory;
 pub mod oslog;
 pub mod owner;
 pub mod paths;

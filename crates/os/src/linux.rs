@@ -11,6 +11,7 @@ mod fork;
 mod launch;
 pub(crate) mod manager;
 mod mark;
+pub(crate) mod memory;
 pub(crate) mod oslog;
 pub(crate) mod owner;
 pub(crate) mod paths;

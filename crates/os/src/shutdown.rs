@@ -1,6 +1,6 @@
 //! For programs in the foreground: being asked to end.
 
-pub use crate::sys::shutdown::Signals;
+pub use crate::sys::shutdown::{Signals, end_with_reader};
 
 /// How we were asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ pub(crate) mod control;
 pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod manager;
+pub(crate) mod memory;
 pub(crate) mod oslog;
 pub(crate) mod owner;
 pub(crate) mod paths;

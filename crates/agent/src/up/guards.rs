@@ -127,9 +127,10 @@ impl Guards {
             for problem in &problems.0 {
                 self.say(&format!("{name}: {}:{problem}", path.display()));
             }
-            // A living guard keeps its good spec; a service without one waits for a better file.
+            // A living guard keeps its good spec and writes down why; a service without one waits for a better file.
             if let Some(guard) = self.guards.get_mut(name) {
                 guard.text = text;
+                drop(client::ask(&self.setup.layout, name, Ask::Reload { hold: false }).await);
             }
             return;
         }

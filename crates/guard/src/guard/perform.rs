@@ -7,7 +7,7 @@ use mainstay_core::spec::{Ask, Launch, Probe};
 use mainstay_core::status::{History, Phase};
 use mainstay_os::owner::Report;
 use mainstay_os::tree::{Method, Place};
-use mainstay_os::{oslog, tree::Tree};
+use mainstay_os::{memory, oslog, tree::Tree};
 use mainstay_wire::record::{self, Weight, What};
 use mainstay_wire::units::duration_rough;
 use regex_lite::Regex;
@@ -159,7 +159,10 @@ impl Guard {
             (Report::Starting, self.service.spec().ready.timeout.unwrap_or(START_LIMIT))
         } else {
             // Whatever becomes of the program now, the guard is up: back-off, quarantine and restarts are its own business.
-            self.settled = true;
+            if !std::mem::replace(&mut self.settled, true) {
+                // What the start needed once: the text of the spec, the journal, the first launch.
+                memory::give_back();
+            }
             (Report::Up, Duration::ZERO)
         };
         let text = self.status_text();

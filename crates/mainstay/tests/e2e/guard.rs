@@ -10,7 +10,7 @@ use crate::restart::TIRELESS;
 use crate::world::{Process, World, face, free_port, mainstay};
 
 /// A guard that nobody restarts, as a service manager starts it.
-fn begin(world: &World, name: &str) -> Process {
+pub(crate) fn begin(world: &World, name: &str) -> Process {
     let home = world.home().as_os_str().to_owned();
     let args = ["guard".into(), name.into(), "--owner".into(), "up".into(), "--home".into(), home];
     let mut env = environment::inherited();

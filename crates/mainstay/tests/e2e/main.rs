@@ -13,6 +13,10 @@
 
 mod foreground;
 mod guard;
+mod logs;
+mod ready;
 mod restart;
 mod server;
+mod spec;
+mod stop;
 mod world;

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mainstay_os::control::{Address, connect};
@@ -586,6 +586,35 @@ impl Drop for World {
         if gone.is_none() && !std::thread::panicking() {
             panic!("cannot delete {}: somebody still uses it", folder.display());
         }
+    }
+}
+
+/// A verb of the command line that goes on until it is dropped, such as `logs -f`.
+pub(crate) struct Background {
+    child: Child,
+    out: tempfile::NamedTempFile,
+}
+
+impl Background {
+    pub(crate) fn begin(world: &World, words: &[&str]) -> Self {
+        let out = tempfile::NamedTempFile::new().unwrap();
+        let mut command = Command::new(mainstay());
+        command.arg("--home").arg(world.home()).args(words).env_remove("MAINSTAY_HOME").stdin(Stdio::null());
+        let child = command.stdout(out.reopen().unwrap()).stderr(Stdio::null()).spawn().unwrap();
+        Self { child, out }
+    }
+
+    /// The whole lines that it has said so far.
+    pub(crate) fn said(&self) -> String {
+        let text = fs::read_to_string(self.out.path()).unwrap().replace("\r\n", "\n");
+        text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 

@@ -33,3 +33,9 @@ impl Signals {
         }
     }
 }
+
+/// For commands that print: when whoever read the output is gone (`| head`), end quietly as other commands do, by SIGPIPE.
+pub fn end_with_reader() {
+    // Refused never: the signal and the disposition exist.
+    let _ = super::signals::default_sigpipe();
+}

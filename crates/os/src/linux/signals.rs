@@ -11,6 +11,13 @@ pub(crate) fn ignore_sigpipe() -> io::Result<()> {
     if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Such a write is a death then.
+pub(crate) fn default_sigpipe() -> io::Result<()> {
+    // SAFETY: as in `ignore_sigpipe`.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Ignored, as a parent may have left it, SIGCHLD would make the kernel reap our children and lose their exit codes. A
 /// handler (the runtime's) is left in place.
 pub(crate) fn hear_sigchld() -> io::Result<()> {

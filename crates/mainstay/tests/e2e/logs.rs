@@ -1,0 +1,257 @@
+//! What programs print, and what becomes of it when the disk or a person gets in the way.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mainstay_wire::record::What;
+use mainstay_wire::status::State;
+
+use crate::world::{Background, Server, World, http, quoted};
+
+/// The go-server's counter: prints lines on request, at once.
+fn print(server: Server, lines: usize) {
+    let begin = Instant::now();
+    let (status, _) = http(server.port, &format!("/log?lines={lines}")).expect("the program is not blocked");
+    assert_eq!(status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(5), "the program is not blocked: {:?}", begin.elapsed());
+}
+
+fn files(world: &World, name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(world.layout.logs_of(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn files_that_the_user_names_get_the_exact_bytes() {
+    let mut world = World::new();
+    let (out, err) = (world.path("out.bin"), world.path("err.log"));
+    let all: String = (0..=255u8).map(|byte| format!("{byte:02x}")).collect();
+    let commands = [
+        "bytes",
+        &all,
+        "flood-bytes",
+        "100000",
+        "stderr",
+        "ä字😀",
+        "bytes",
+        "0d0a00",
+        "sleep",
+        "700ms",
+        "bytes",
+        "ff",
+        "exit",
+        "0",
+    ];
+    let rest = format!(
+        "[log]\nstdout = {}\nstderr = {}",
+        quoted(&world.text_path("out.bin")),
+        quoted(&world.text_path("err.log"))
+    );
+    world.fixture("binary", &commands, &rest);
+    world.up();
+    world.until_state("binary", State::Done);
+    let mut wanted: Vec<u8> = (0..=255).collect();
+    wanted.extend([b'x'; 100_000]);
+    wanted.extend([13, 10, 0, 255]);
+    assert!(fs::read(&out).unwrap() == wanted, "the bytes of stdout differ");
+    assert_eq!(fs::read(&err).unwrap(), "ä字😀\n".as_bytes());
+
+    // The managed log has them too: parts joined, full lines with their line feeds.
+    let log = fs::read(world.layout.output("binary")).unwrap();
+    let mut joined = Vec::new();
+    for entry in log.split_inclusive(|byte| *byte == b'\n') {
+        let fields: Vec<&[u8]> = entry.splitn(4, |byte| *byte == b' ').collect();
+        if fields[1] == b"stdout" {
+            let text = if fields[2] == b"F" { fields[3] } else { &fields[3][..fields[3].len() - 1] };
+            joined.extend_from_slice(text);
+        }
+    }
+    joined.pop(); // The last line had no end; its entry has one.
+    assert!(joined == wanted, "the bytes of the managed log differ");
+}
+
+#[test]
+fn one_file_may_serve_both_streams() {
+    let mut world = World::new();
+    let path = world.path("both.log");
+    let text = quoted(&world.text_path("both.log"));
+    let commands = ["print", "one", "sleep", "200ms", "stderr", "two", "sleep", "200ms", "print", "three"];
+    world.fixture("both", &commands, &format!("[log]\nmanaged = false\nstdout = {text}\nstderr = {text}"));
+    world.up();
+    world.until_state("both", State::Done);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
+    assert!(!world.layout.output("both").exists(), "managed = false");
+}
+
+#[test]
+fn full_files_are_set_aside_and_the_oldest_go() {
+    const LINES: usize = 20_000;
+    let mut world = World::new();
+    let rest = "[log.rotate]\nsize = \"64KiB\"\nkeep = 3";
+    world.fixture("flood", &["flood", &LINES.to_string(), "exit", "0"], rest);
+    world.up();
+    world.until_state("flood", State::Done);
+    let files = files(&world, "flood");
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in &files {
+        // What was read at once is written at once: a file may be longer by one full pipe with the entries' heads.
+        let size = fs::metadata(file).unwrap().len();
+        assert!(size <= 3 * (64 << 10), "{file:?} has {size} bytes");
+    }
+    let numbers: Vec<usize> = world
+        .printed("flood")
+        .iter()
+        .map(|line| line.strip_prefix("line ").unwrap().split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers.last(), Some(&(LINES - 1)));
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "no line is lost between files");
+}
+
+#[test]
+fn a_file_that_is_moved_or_deleted_is_begun_anew() {
+    let mut world = World::new();
+    let server = world.server("web", &[], "");
+    world.up();
+    world.healthy(server);
+    let output = world.layout.output("web");
+    print(server, 1);
+    world.wait("the log begins", || fs::read_to_string(&output).ok().filter(|text| text.contains(" stdout F ")));
+
+    fs::rename(&output, world.path("taken.log")).unwrap();
+    world.wait("a new file is written", || {
+        print(server, 1);
+        fs::metadata(&output).ok().filter(|meta| meta.len() > 0).map(drop)
+    });
+    let taken = fs::read_to_string(world.path("taken.log")).unwrap();
+    fs::remove_file(&output).unwrap();
+    world.wait("a new file is written", || {
+        print(server, 1);
+        fs::metadata(&output).ok().filter(|meta| meta.len() > 0).map(drop)
+    });
+    assert_eq!(fs::read_to_string(world.path("taken.log")).unwrap(), taken, "who took it may keep it");
+    assert_eq!(world.look("web").unwrap().run, 1);
+}
+
+/// On Windows a folder with an open file in it can't be taken away; there its file is replaced by a folder.
+#[test]
+fn output_comes_back_when_its_place_was_taken_away() {
+    let mut world = World::new();
+    let server = world.server("web", &[], "");
+    world.up();
+    world.healthy(server);
+    let (folder, output) = (world.layout.logs_of("web"), world.layout.output("web"));
+    world.wait("the log begins", || output.exists().then_some(()));
+    #[cfg(unix)]
+    {
+        fs::remove_dir_all(&folder).unwrap();
+        fs::write(&folder, "in the way").unwrap();
+    }
+    #[cfg(windows)]
+    {
+        fs::rename(&output, folder.join("moved")).unwrap();
+        fs::create_dir(&output).unwrap();
+    }
+    let fault = |what: &What| matches!(what, What::Fault { what } if what.contains("its output is lost"));
+    world.wait("the fault is recorded", || {
+        print(server, 1);
+        world.events("web").iter().any(fault).then_some(())
+    });
+    // A megabyte into nothing: nobody waits for it.
+    print(server, 10_000);
+    #[cfg(unix)]
+    fs::remove_file(&folder).unwrap();
+    #[cfg(windows)]
+    fs::remove_dir(&output).unwrap();
+    let mended = |what: &What| matches!(what, What::Mended { what } if what.contains("bytes of output were lost"));
+    world.wait("it is mended", || {
+        print(server, 1);
+        world.events("web").iter().any(mended).then_some(())
+    });
+    assert!(fs::metadata(&output).unwrap().len() > 0);
+    let faults = world.events("web").into_iter().filter(fault).count();
+    assert_eq!(faults, 1, "told once");
+    assert_eq!(world.look("web").unwrap().run, 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_renamed_folder_is_left_and_a_new_one_made() {
+    let mut world = World::new();
+    let server = world.server("web", &[], "");
+    world.up();
+    world.healthy(server);
+    let (folder, output) = (world.layout.logs_of("web"), world.layout.output("web"));
+    world.wait("the log begins", || output.exists().then_some(()));
+    fs::rename(&folder, world.path("renamed")).unwrap();
+    world.wait("a new folder is made", || {
+        print(server, 1);
+        output.exists().then_some(())
+    });
+    fs::remove_dir_all(&folder).unwrap();
+    world.wait("again", || {
+        print(server, 1);
+        output.exists().then_some(())
+    });
+}
+
+/// The texts of a server's numbered lines.
+fn lines(said: &[serde_json::Value]) -> Vec<String> {
+    said.iter().map(|line| line["line"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn logs_are_read_over_a_rotation() {
+    let mut world = World::new();
+    world.fixture(
+        "flood",
+        &["flood", "300", "stderr", "the end", "forever"],
+        "[log.rotate]\nsize = \"8KiB\"\nkeep = 100",
+    );
+    world.up();
+    world.until_printed("flood", "the end");
+    assert!(files(&world, "flood").len() > 2, "{:?}", files(&world, "flood"));
+    let all = world.run(&["--json", "logs", "flood", "-n", "1000"]).json_lines();
+    assert_eq!(all.len(), 301);
+    for (number, entry) in all[..300].iter().enumerate() {
+        assert!(entry["line"].as_str().unwrap().starts_with(&format!("line {number:09} ")), "{entry}");
+        assert_eq!((entry["service"].as_str(), entry["stream"].as_str()), (Some("flood"), Some("stdout")));
+    }
+    let last = world.run(&["--json", "logs", "flood", "-n", "250"]).json_lines();
+    assert_eq!(lines(&last), lines(&all[51..]));
+    let stderr = world.run(&["--json", "logs", "flood", "--stream", "stderr"]).json_lines();
+    assert_eq!(lines(&stderr), ["the end"]);
+    assert_eq!(world.run(&["logs", "flood", "--since", "1h", "-n", "1000"]).fine().lines().count(), 301);
+    assert_eq!(world.run(&["logs", "flood", "--since", "2099-01-01T00:00:00Z"]).fine(), "");
+    let from = all[100]["time"].as_str().unwrap();
+    let since = world.run(&["--json", "logs", "flood", "-n", "1000", "--since", from]).json_lines();
+    assert!(lines(&since).ends_with(&lines(&all[100..])) && since.len() < 301, "{} lines", since.len());
+    let text = world.run(&["logs", "flood", "-n", "1"]).fine();
+    assert!(text.ends_with("  the end\n") && !text.contains('\x1b'), "{text:?}: no colour into a pipe");
+}
+
+#[test]
+fn followed_logs_go_on_over_a_rotation() {
+    const LINES: usize = 2000;
+    let mut world = World::new();
+    let gate = world.text_path("gate");
+    let commands = ["print", "before", "wait-for", &gate, "flood", &LINES.to_string(), "print", "after", "forever"];
+    world.fixture("flood", &commands, "[log.rotate]\nsize = \"64KiB\"\nkeep = 100");
+    world.up();
+    world.until_printed("flood", "before");
+    let follower = Background::begin(&world, &["--json", "logs", "-f", "flood"]);
+    world.wait("what was printed before is shown", || follower.said().contains("before").then_some(()));
+    fs::write(&gate, "").unwrap();
+    world.wait("what is printed then is shown", || follower.said().contains("\"after\"").then_some(()));
+    assert!(files(&world, "flood").len() > 2, "{:?}", files(&world, "flood"));
+    let said: Vec<serde_json::Value> =
+        follower.said().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = lines(&said);
+    assert_eq!(said.len(), LINES + 2);
+    assert_eq!((said[0].as_str(), said[LINES + 1].as_str()), ("before", "after"));
+    for (number, line) in said[1..=LINES].iter().enumerate() {
+        assert!(line.starts_with(&format!("line {number:09} ")), "{line:?} is not line {number}");
+    }
+}
