@@ -5,8 +5,9 @@
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr;
+use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_MORE_DATA, HANDLE};
+use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_MORE_DATA, HANDLE};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION, JOBOBJECT_BASIC_PROCESS_ID_LIST,
@@ -59,8 +60,28 @@ impl Job {
         win32::check(unsafe { AssignProcessToJobObject(self.handle(), process.as_raw_handle()) })
     }
 
-    /// How many of its processes live.
-    pub(super) fn count(&self) -> io::Result<u32> {
+    /// Whether none of its processes lives.
+    ///
+    /// The job's own count says so, or every process it lists has ended: Wine goes on counting a process that was killed
+    /// while it was being made. Only living members can make new ones, so when a second list names nobody new, nobody
+    /// was missed; the handles held meanwhile keep a pid from meaning another process.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        if self.count()? == 0 {
+            return Ok(true);
+        }
+        let listed = self.pids()?;
+        let mut ended = Vec::new();
+        for &pid in &listed {
+            match self.look_at(pid) {
+                Member::Lives(_) | Member::Closed => return Ok(false),
+                Member::Ended(process) => ended.push(process),
+            }
+        }
+        Ok(self.pids()?.iter().all(|pid| listed.contains(pid)))
+    }
+
+    /// How many of its processes live, by its own count.
+    fn count(&self) -> io::Result<u32> {
         let mut numbers = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
         // SAFETY: the structure belongs to the information class and has its size.
         let done = unsafe {
@@ -76,7 +97,7 @@ impl Job {
         Ok(numbers.ActiveProcesses)
     }
 
-    /// The pids of its processes. Each may be gone the next moment: [`Job::open`] before acting on one.
+    /// The pids of its processes. Each may be gone the next moment: [`Job::look_at`] before acting on one.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         /// `NumberOfAssignedProcesses` and `NumberOfProcessIdsInList`, in units of one `usize`.
         const HEADER: usize = std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();
@@ -107,17 +128,26 @@ impl Job {
         }
     }
 
-    /// A handle to the process with this pid, if that is a member: a pid that was given to another one is not.
-    pub(super) fn open(&self, pid: u32) -> Option<OwnedHandle> {
+    /// What has become of a member with this pid; a pid that was given to another process is that of an ended one.
+    pub(super) fn look_at(&self, pid: u32) -> Member {
         // The full right first: Wine's IsProcessInJob asks for it. A member that has elevated itself gives only the other.
-        [PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION].iter().find_map(|query| {
+        let rights = [PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION];
+        let opened = rights.iter().map(|query| {
             // SAFETY: a plain call; the handle is ours.
-            let process = unsafe { win32::own(OpenProcess(PROCESS_SYNCHRONIZE | query, 0, pid)) }.ok()?;
-            let mut inside = 0;
-            // SAFETY: both handles are open, the result lives.
-            unsafe { IsProcessInJob(process.as_raw_handle(), self.handle(), &raw mut inside) };
-            (inside != 0).then_some(process)
-        })
+            unsafe { win32::own(OpenProcess(PROCESS_SYNCHRONIZE | query, 0, pid)) }
+        });
+        let process = match opened.reduce(|first, second| first.or(second)) {
+            Some(Ok(process)) => process,
+            Some(Err(error)) if win32::is(&error, ERROR_INVALID_PARAMETER) => return Member::Ended(None),
+            Some(Err(_)) | None => return Member::Closed,
+        };
+        let mut inside = 0;
+        // SAFETY: both handles are open, the result lives.
+        unsafe { IsProcessInJob(process.as_raw_handle(), self.handle(), &raw mut inside) };
+        match win32::wait(process.as_handle(), Duration::ZERO) {
+            Ok(false) if inside != 0 => Member::Lives(process),
+            Ok(_) | Err(_) => Member::Ended(Some(process)),
+        }
     }
 
     /// Ends all of it at once; nothing that a member starts meanwhile survives. Can be repeated.
@@ -125,6 +155,17 @@ impl Job {
         // SAFETY: a plain call on our own handle.
         win32::check(unsafe { TerminateJobObject(self.handle(), ENDED) })
     }
+}
+
+/// What has become of a listed process.
+#[derive(Debug)]
+pub(super) enum Member {
+    /// It lives; as long as the handle is open, its pid is its own.
+    Lives(OwnedHandle),
+    /// It can't be opened by us, so it is taken for living.
+    Closed,
+    /// It has ended, or is gone altogether.
+    Ended(#[expect(dead_code, reason = "held open only, so that its pid stays its own")] Option<OwnedHandle>),
 }
 
 impl AsHandle for Job {

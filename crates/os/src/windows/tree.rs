@@ -19,7 +19,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, GetExitCodeProcess};
 
-use super::job::Job;
+use super::job::{Job, Member};
 use super::wait::Wait;
 use super::{ask_helper, command_line, console, create, environment, pipe, process, program, win32};
 use crate::tree::{Containment, Exit, Launch, MARK_VARIABLE, Method, Output, SpawnError};
@@ -212,26 +212,31 @@ impl Tree {
 
     /// Returns when nothing of the tree lives. Cancel-safe.
     ///
-    /// Waits for one living member after the other, each by a handle, and believes only the job's own count: exact,
+    /// Waits for one living member after the other, each by a handle, and believes only what the job says then: exact,
     /// without a thread, and without waking up before something ends. (The job's completion port would need a thread,
     /// and Microsoft does not promise its messages.)
     pub async fn emptied(&mut self) {
         while !self.is_empty() {
-            match self.living_member().and_then(|member| Wait::once(&Arc::new(member)).ok()) {
+            match self.living().next().and_then(|(_, member)| Wait::once(&Arc::new(member)).ok()) {
                 Some(ending) => ending.signalled().await,
                 None => tokio::time::sleep(RECHECK).await,
             }
         }
     }
 
-    fn living_member(&self) -> Option<OwnedHandle> {
-        let lives = |member: &OwnedHandle| matches!(win32::wait(member.as_handle(), Duration::ZERO), Ok(false));
-        self.members().into_iter().find_map(|pid| self.job.open(pid).filter(lives))
-    }
-
     /// Whether nothing of the tree lives.
     pub fn is_empty(&self) -> bool {
-        self.job.count().is_ok_and(|count| count == 0)
+        self.job.is_empty().unwrap_or(false)
+    }
+
+    /// Each living member that can be opened, the main process first.
+    fn living(&self) -> impl Iterator<Item = (u32, OwnedHandle)> {
+        let mut pids = self.job.pids().unwrap_or_default();
+        pids.sort_by_key(|&pid| pid != self.pid);
+        pids.into_iter().filter_map(|pid| match self.job.look_at(pid) {
+            Member::Lives(process) => Some((pid, process)),
+            Member::Closed | Member::Ended(_) => None,
+        })
     }
 
     /// Ends the whole tree at once.
@@ -250,8 +255,8 @@ impl Tree {
 
     fn ask_somebody(&self, method: Method) -> io::Result<()> {
         match method {
-            Method::CtrlC => console::send(CTRL_C_EVENT, self.console_members()),
-            Method::CtrlBreak => console::send(CTRL_BREAK_EVENT, self.console_members()),
+            Method::CtrlC => console::send(CTRL_C_EVENT, self.living()),
+            Method::CtrlBreak => console::send(CTRL_BREAK_EVENT, self.living()),
             Method::CloseWindows | Method::QuitThreads => {
                 let helper = ask_helper::start(method, &self.members())?;
                 *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
@@ -264,15 +269,11 @@ impl Tree {
         }
     }
 
-    /// The main process first, then the others: whichever has a console is one to reach it by.
-    fn console_members(&self) -> impl Iterator<Item = (u32, OwnedHandle)> {
-        let others = self.members().into_iter().filter(|&pid| pid != self.pid);
-        std::iter::once(self.pid).chain(others).filter_map(|pid| Some((pid, self.job.open(pid)?)))
-    }
-
-    /// The pids of all members.
+    /// The pids of all members. One that ends may be among them for a moment longer.
     pub fn members(&self) -> Vec<u32> {
-        self.job.pids().unwrap_or_default()
+        let mut pids = self.job.pids().unwrap_or_default();
+        pids.retain(|&pid| !matches!(self.job.look_at(pid), Member::Ended(_)));
+        pids
     }
 }
 

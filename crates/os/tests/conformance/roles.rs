@@ -1,4 +1,4 @@
-//! Second processes of other tests: this binary, run again for one of these (ignored otherwise).
+//! Second processes of other tests: this binary, run again with the name of a role in its environment.
 
 #[cfg(unix)]
 use std::time::Duration;
@@ -9,8 +9,42 @@ use mainstay_os::tree::{self, Exit, Place};
 use crate::stage::words;
 use crate::stage::{Stage, fixture};
 
+/// The variable that names the role.
+pub(crate) const ROLE: &str = "MAINSTAY_TEST_ROLE";
+
 /// The variable that carries a role's arguments, one a line.
 pub(crate) const ARGS: &str = "MAINSTAY_TEST_ROLE_ARGS";
+
+#[test]
+fn a_second_process_plays_its_role_and_no_other() {
+    match std::env::var(ROLE) {
+        Ok(role) => assert!(play(&role), "nobody wrote the role {role}"),
+        Err(_) => assert!(!play("nobody"), "a role was played that nobody wrote"),
+    }
+}
+
+/// Plays a role to its end; `false`: there is none of this name.
+fn play(role: &str) -> bool {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    match role {
+        "guard" => runtime().block_on(guard()),
+        "starter" => starter(),
+        "lock_holder" => lock_holder(),
+        "reaper" => runtime().block_on(reaper()),
+        "owned" => owned(),
+        "signalled" => runtime().block_on(signalled()),
+        #[cfg(unix)]
+        "without_descriptors" => runtime().block_on(without_descriptors()),
+        #[cfg(unix)]
+        "without_processes" => runtime().block_on(without_processes()),
+        #[cfg(unix)]
+        "pid_reuse" => runtime().block_on(pid_reuse()),
+        #[cfg(unix)]
+        "delegated" => runtime().block_on(delegated()),
+        _ => return false,
+    }
+    true
+}
 
 fn args() -> Vec<String> {
     std::env::var(ARGS).unwrap().lines().map(str::to_owned).collect()
@@ -31,8 +65,6 @@ fn claim(containment: &str, mark: &str) -> Place {
 
 /// A guard with one run. Arguments: containment, mark, breakaway or not, then the fixture's commands. Says the main
 /// process's pid and stamp, then every line the fixture prints.
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn guard() {
     let args = args();
     let mut stage = Stage::at(claim(&args[0], &args[1]));
@@ -47,8 +79,6 @@ async fn guard() {
 }
 
 /// Starts the fixture detached, says its pid and stamp, and ends.
-#[test]
-#[ignore = "the second process of other tests"]
 fn starter() {
     let args: Vec<_> = args().into_iter().map(Into::into).collect();
     let env = mainstay_os::environment::inherited();
@@ -57,8 +87,6 @@ fn starter() {
 }
 
 /// Holds a lock until it is killed. Arguments: path, note.
-#[test]
-#[ignore = "the second process of other tests"]
 fn lock_holder() {
     let args = args();
     let lock = mainstay_os::files::Lock::acquire(args[0].as_ref(), &args[1]).unwrap();
@@ -69,8 +97,6 @@ fn lock_holder() {
 
 /// Reaps while 2,000 orphans die and 100 children of its own end with codes of their own. Says how many zombies are
 /// left.
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn reaper() {
     tree::prepare_guard().unwrap();
     let work = async {
@@ -118,8 +144,6 @@ fn zombies() -> Vec<String> {
 }
 
 /// Says what an owner asks of it. Nobody's guard: SIGTERM on Linux.
-#[test]
-#[ignore = "the second process of other tests"]
 fn owned() {
     let code = mainstay_os::owner::run("test", false, |mut owner| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -136,8 +160,6 @@ fn owned() {
 }
 
 /// Says each signal or console event that would end it.
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn signalled() {
     let mut signals = mainstay_os::shutdown::Signals::new().unwrap();
     say("ready");
@@ -159,8 +181,6 @@ async fn futures_ready<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
 
 /// Runs out of descriptors, as far as to fail at each step of a start, and recovers.
 #[cfg(unix)]
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn without_descriptors() {
     use mainstay_os::tree::SpawnError;
     let stage = Stage::new();
@@ -191,8 +211,6 @@ async fn without_descriptors() {
 
 /// An account that may have no more processes.
 #[cfg(unix)]
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn without_processes() {
     let stage = Stage::at(Place::claim_process_group("none").unwrap());
     let limit = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
@@ -210,8 +228,6 @@ async fn without_processes() {
 
 /// Alone in a pid namespace: makes another process get the pid of one that died, and shows that it is left alone.
 #[cfg(unix)]
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn pid_reuse() {
     use mainstay_os::process::{Watched, spawn_detached};
     assert_eq!(std::process::id(), 1, "run it by unshare --pid --fork --mount-proc");
@@ -237,8 +253,6 @@ async fn pid_reuse() {
 
 /// A guard in the cgroup that is its argument. Says the main process's pid and waits.
 #[cfg(unix)]
-#[tokio::test]
-#[ignore = "the second process of other tests"]
 async fn delegated() {
     std::fs::write(std::path::Path::new(&args()[0]).join("cgroup.procs"), "0").unwrap();
     let mut run = Stage::new().start(&["forever"]);

@@ -209,7 +209,8 @@ impl Second {
     /// `command` ends where this binary's own arguments begin.
     pub(crate) fn start_by(mut command: Command, role: &str, args: &[&str]) -> Second {
         let mut child = command
-            .args(["--exact", &format!("roles::{role}"), "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "roles::a_second_process_plays_its_role_and_no_other", "--nocapture", "--test-threads=1"])
+            .env(super::roles::ROLE, role)
             .env(super::roles::ARGS, args.join("\n"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
