@@ -121,14 +121,15 @@ fn unguarded(layout: &Layout, name: &str, note: &str) -> ServiceStatus {
     }
     ServiceStatus {
         name: name.to_owned(),
-        state: State::Down,
+        state: if memory.done { State::Done } else { State::Down },
         pid: None,
         run: memory.last_run,
         restarts: memory.restarts,
         since,
         guard_pid: None,
         next: None,
-        last_exit: None,
+        last_exit: memory.last_exit,
+        owner: None,
         containment: None,
         note: Some(note.to_owned()),
     }

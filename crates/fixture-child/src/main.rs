@@ -32,6 +32,7 @@
 //! | `leak MB` | takes and touches that much memory and keeps it |
 //! | `listen PORT` | listens on 127.0.0.1, prints `listening PORT`; answers and closes every connection from then on |
 //! | `touch PATH` / `pidfile PATH` / `append PATH TEXT` | makes the file / whole, with our pid in it / adds a line |
+//! | `append-to TEXT PATH` | the same with the words the other way round, as an editor gets them |
 //! | `wait-for PATH` | waits until the file exists |
 //! | `windows N` | N top-level windows; prints `closed` for each `WM_CLOSE`, goes on when none is left (Windows) |
 //! | `message-loop` | a message queue without a window; prints `quit` at `WM_QUIT` and goes on (Windows) |
@@ -166,6 +167,13 @@ fn one(command: &str, words: &mut VecDeque<OsString>) -> Result<(), Failure> {
             let path = next(words)?;
             let line = text(words)? + "\n";
             fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())?;
+        }
+        "append-to" => {
+            let line = next(words)?;
+            let path = next(words)?;
+            words.push_front(line);
+            words.push_front(path);
+            words.push_front("append".into());
         }
         "wait-for" => {
             let path = next(words)?;

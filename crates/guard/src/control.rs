@@ -110,7 +110,7 @@ async fn answer(line: &[u8], peer: &Peer, by: &str, questions: &mpsc::Sender<Que
     match answered {
         Ok(Ok(answer)) => Reply { v: VERSION, id, answer },
         Ok(Err(_)) => refuse(id, Code::Refused, "cannot answer: the guard is ending".to_owned()),
-        Err(_) => refuse(id, Code::TimedOut, "the state waited for did not come in time".to_owned()),
+        Err(_) => refuse(id, Code::TimedOut, "cannot wait any longer: the state did not come in time".to_owned()),
     }
 }
 

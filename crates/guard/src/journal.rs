@@ -118,6 +118,7 @@ impl Journal {
                 Some(file) => file,
                 None => {
                     self.path.parent().map_or(Ok(()), files::make_private_dir)?;
+                    self.size_bytes = cut_torn(&self.path, self.size_bytes)?;
                     self.file.insert(files::open_append(&self.path)?)
                 }
             };
@@ -152,6 +153,20 @@ impl Journal {
             self.append(now, What::Carried { memory: self.memory.clone() });
             remove_oldest(&self.path);
         }
+    }
+}
+
+/// Takes away what a write left half done on a full disk: everything beyond the `whole` bytes. Returns the file's size.
+fn cut_torn(path: &Path, whole: u64) -> io::Result<u64> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() && meta.len() > whole => {
+            File::options().write(true).open(path)?.set_len(whole)?;
+            Ok(whole)
+        }
+        // Somebody else's file by now, or none.
+        Ok(meta) => Ok(meta.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
     }
 }
 
@@ -298,6 +313,21 @@ mod tests {
         assert_eq!(files.len(), FILES_MAX + 1);
         let (again, _) = Journal::open(&layout, "web", now()).unwrap();
         assert_eq!(again.memory(), journal.memory());
+    }
+
+    #[test]
+    fn a_record_that_was_half_written_is_written_whole() {
+        let (_folder, layout) = home();
+        let (mut journal, _) = Journal::open(&layout, "web", now()).unwrap();
+        journal.append(now(), starting(7));
+        let path = layout.journal("web");
+        // As a full disk does it: the file has a piece of the line, the journal an error.
+        File::options().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"ti").unwrap();
+        journal.file = None;
+        journal.append(now(), starting(8));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().all(|line| Record::parse(line).is_some()), "{text}");
+        assert_eq!(text.lines().count(), 2);
     }
 
     #[test]

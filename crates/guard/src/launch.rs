@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mainstay_core::event::RunId;
 use mainstay_core::spec::{Launch, Log};
-use mainstay_os::tree::{self, Place, SpawnError, Tree};
+use mainstay_os::tree::{self, Place, Tree};
 use mainstay_os::{environment, program};
 use mainstay_wire::layout::Layout;
 
@@ -18,7 +18,7 @@ pub(crate) fn spawn(
     name: &str,
     run: RunId,
     launch: &Launch,
-) -> Result<(Tree, tree::Output), SpawnError> {
+) -> Result<(Tree, tree::Output), String> {
     let extra = [("MAINSTAY_SERVICE", name.to_owned()), ("MAINSTAY_RUN", run.0.to_string())];
     start(place, layout, launch, &extra)
 }
@@ -30,7 +30,7 @@ pub(crate) fn stop_command(
     (name, run, pid): (&str, RunId, u32),
     launch: &Launch,
     command: &[String],
-) -> Result<(Tree, tree::Output), SpawnError> {
+) -> Result<(Tree, tree::Output), String> {
     let (program, args) =
         command.split_first().map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));
     let directory = Some(directory(layout, launch).to_string_lossy().into_owned());
@@ -45,19 +45,14 @@ fn start(
     layout: &Layout,
     launch: &Launch,
     extra: &[(&str, String)],
-) -> Result<(Tree, tree::Output), SpawnError> {
+) -> Result<(Tree, tree::Output), String> {
     let directory = directory(layout, launch);
     let env = variables(launch, extra);
-    let program = program::find(&launch.program, &directory, &env)
-        .map_err(|source| SpawnError::Program { path: PathBuf::from(&launch.program), source })?;
+    let program = program::find(&launch.program, &directory, &env).map_err(|error| format!("cannot start {error}"))?;
     let args: Vec<OsString> = launch.args.iter().map(OsString::from).collect();
-    place.spawn(&tree::Launch {
-        program: &program,
-        args: &args,
-        directory: &directory,
-        env: &env,
-        breakaway: launch.breakaway,
-    })
+    let launch =
+        tree::Launch { program: &program, args: &args, directory: &directory, env: &env, breakaway: launch.breakaway };
+    place.spawn(&launch).map_err(|error| error.to_string())
 }
 
 /// The working directory: as named, relative to the home; else the program's own folder, if its path is absolute; else the home.

@@ -52,6 +52,24 @@ pub enum OwnerKind {
     Up,
 }
 
+impl OwnerKind {
+    /// The word on the guard's command line and in its status.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scm => "scm",
+            Self::Systemd => "systemd",
+            Self::Up => "up",
+        }
+    }
+
+    /// The kind that the word stands for.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Scm, Self::Systemd, Self::Up].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
 /// Guards the service until it is told to end; returns the exit code for the process. Call it first thing in `main`.
 ///
 /// # Errors

@@ -59,6 +59,7 @@ pub(crate) enum PlaneNews {
 enum Command {
     Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex> },
     Beside { output: Output },
+    Watch { run: RunId, ready: Option<Regex> },
     Rotation(Rotate),
     Drain { reply: oneshot::Sender<Vec<String>> },
 }
@@ -82,6 +83,11 @@ impl Plane {
     /// Reads the output of something that helps the run: a stop command.
     pub(crate) fn beside(&self, output: Output) {
         self.send(Command::Beside { output });
+    }
+
+    /// Looks for another line that makes this run ready.
+    pub(crate) fn watch(&self, run: RunId, ready: Option<Regex>) {
+        self.send(Command::Watch { run, ready });
     }
 
     /// Begins files anew by another rule.

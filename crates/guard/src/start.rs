@@ -63,7 +63,10 @@ async fn serve(setup: Setup, mut owner: Owner) -> io::Result<i32> {
 /// Takes the service over: its lock, its journal, its spec, what a dead guard left.
 async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
     let (layout, name) = (&setup.layout, setup.name.as_str());
-    files::make_private_dir(&layout.run)?;
+    // What programs print may be as secret as what they are told.
+    for folder in [layout.run.clone(), layout.logs_of(name)] {
+        files::make_private_dir(&folder)?;
+    }
     let lock = lock(setup)?;
     let (mut journal, found) = Journal::open(layout, name, now())?;
     let (spec_file, spec, problems) = SpecFile::open(layout, name)?;
@@ -72,7 +75,6 @@ async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
     let ended = place.end_leftovers(known, LEFTOVERS_LIMIT).await?;
     let boot = clock::boot_id();
     let first = first(setup, journal.memory(), &found, &boot);
-    let history = journal.memory().history(now(), &boot);
     let containment = place.containment().to_string();
     let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
     journal.append(now(), What::GuardStarted { version, pid, boot, containment: containment.clone(), ended });
@@ -92,6 +94,7 @@ async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
         tree::reap_orphans().await;
     });
     let (plane, plane_news) = Plane::start()?;
+    let history = journal.memory().history(now(), spec.restart.stable_after);
     let service = Service::new(spec, history, fastrand::u64(..), now());
     let parts =
         Parts { service, spec_file, journal, place, containment, plane, plane_news, questions, background, first };

@@ -7,6 +7,8 @@ use mainstay_os::clock;
 use mainstay_wire::record::ExitText;
 use mainstay_wire::status::ServiceStatus;
 
+use crate::OwnerKind;
+
 /// Both clocks, now.
 pub(crate) fn now() -> Now {
     let (mono, wall) = clock::now();
@@ -19,7 +21,7 @@ fn time_of(instant: Mono, now: Now) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(now.wall.0) + offset).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-pub(crate) fn of(name: &str, status: &Status, containment: &str, note: Option<String>, now: Now) -> ServiceStatus {
+pub(crate) fn of(name: &str, status: &Status, owner: OwnerKind, containment: &str, now: Now) -> ServiceStatus {
     ServiceStatus {
         name: name.to_owned(),
         state: status.phase.into(),
@@ -31,6 +33,7 @@ pub(crate) fn of(name: &str, status: &Status, containment: &str, note: Option<St
         next: status.next.map(|next| time_of(next, now)),
         last_exit: status.last_exit.map(ExitText::from),
         containment: Some(containment.to_owned()),
-        note,
+        owner: Some(owner.word().to_owned()),
+        note: None,
     }
 }

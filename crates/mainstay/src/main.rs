@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     // Two inner entry points skip the command line's set-up: a guard must be small and quick, and so must its helper.
     match args.get(1).and_then(|arg| arg.to_str()) {
-        Some("guard") => cli::guard::main(args.get(2..).unwrap_or_default()),
+        Some("guard") if !args.iter().any(|arg| arg == "--help" || arg == "-h") => {
+            cli::guard::main(args.get(2..).unwrap_or_default())
+        }
         Some("__ask") => ask(args.get(2..).unwrap_or_default()),
         _ => cli::main(cli::Cli::parse_from(args)),
     }

@@ -8,7 +8,7 @@ pub use crate::sys::environment::merge;
 
 /// What was said to us and not to our children: systemd's notify socket, watchdog, passed descriptors and log stream
 /// (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3), systemd.exec(5)), and another guard's mark.
-const OURS_ALONE: [&str; 10] = [
+const OURS_ALONE: [&str; 13] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -18,6 +18,9 @@ const OURS_ALONE: [&str; 10] = [
     "FDSTORE",
     "JOURNAL_STREAM",
     "SYSTEMD_EXEC_PID",
+    "INVOCATION_ID",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
     MARK_VARIABLE,
 ];
 
@@ -38,6 +41,6 @@ mod tests {
     #[test]
     fn what_our_owner_told_us_is_not_passed_on() {
         assert!(is_ours_alone("NOTIFY_SOCKET".as_ref()) && is_ours_alone("MAINSTAY_MARK".as_ref()));
-        assert!(!is_ours_alone("PATH".as_ref()) && !is_ours_alone("INVOCATION_ID".as_ref()));
+        assert!(!is_ours_alone("PATH".as_ref()) && !is_ours_alone("HOME".as_ref()));
     }
 }

@@ -8,7 +8,7 @@ use mainstay_core::status::History;
 use mainstay_core::time::Now;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Record, What};
+use crate::record::{ExitText, Record, What};
 
 /// So many restarts are remembered for the quarantine window; a spec can't ask for more.
 const RECENT_MAX: usize = 10_001;
@@ -32,6 +32,12 @@ pub struct Memory {
     pub quarantined: Option<Moment>,
     /// What a person last ordered: to be up, or not to be.
     pub wanted: Option<bool>,
+    /// When the newest run was begun.
+    pub begun: Option<Moment>,
+    /// It ended by itself and no restart was wanted.
+    pub done: bool,
+    /// How the last run ended.
+    pub last_exit: Option<ExitText>,
     /// The main process that was last started and not seen to end.
     pub program: Option<Program>,
 }
@@ -77,9 +83,16 @@ impl Memory {
             },
             What::Starting { run, restarts, failures } => self.begun(*run, *restarts, *failures, moment),
             What::Spawned { pid, stamp, .. } => self.program = Some(Program { pid: *pid, stamp: *stamp }),
-            What::Exited { .. } => self.program = None,
+            What::Exited { exit, .. } => {
+                self.program = None;
+                self.last_exit = Some(exit.clone());
+            }
             What::Quarantined { .. } => self.quarantined = Some(moment),
-            What::Released => self.quarantined = None,
+            What::Released => {
+                // The start that follows is counted, but against nothing.
+                self.restarts += 1;
+                self.forgive();
+            }
             What::SpecChanged { .. } => self.forgive(),
             What::GuardEnded
             | What::OrderRefused { .. }
@@ -92,7 +105,10 @@ impl Memory {
             | What::Down
             | What::Backoff { .. } => {}
             // It is over: a new guard does not begin it anew.
-            What::Done { .. } => self.wanted = Some(false),
+            What::Done { .. } => {
+                self.wanted = Some(false);
+                self.done = true;
+            }
             What::SpawnFailed { .. } | What::SpecRefused { .. } | What::Fault { .. } | What::Mended { .. } => {}
         }
     }
@@ -105,6 +121,8 @@ impl Memory {
     }
 
     fn begun(&mut self, run: u64, restarts: u64, failures: u32, moment: Moment) {
+        self.done = false;
+        self.begun = Some(moment);
         self.last_run = self.last_run.max(run);
         self.failures = failures;
         if restarts > self.restarts {
@@ -115,22 +133,16 @@ impl Memory {
         self.restarts = restarts;
     }
 
-    /// As the core wants it: ages instead of instants, by the monotonic clock within one boot, else by the calendar.
+    /// As the core wants it: ages instead of instants. A run that lived for `stable_after` forgave the failures before it.
     #[must_use]
-    pub fn history(&self, now: Now, boot: &str) -> History {
-        let age = |moment: &Moment| {
-            if self.boot == boot {
-                Duration::from_nanos(now.mono.0.saturating_sub(moment.mono))
-            } else {
-                let then = i64::try_from(moment.time.as_nanosecond()).unwrap_or(i64::MAX);
-                Duration::from_nanos(u64::try_from(now.wall.0.saturating_sub(then)).unwrap_or(0))
-            }
-        };
+    pub fn history(&self, now: Now, stable_after: Duration) -> History {
+        let age = |moment: &Moment| Duration::from_nanos(now.mono.0.saturating_sub(moment.mono));
+        let stable = self.program.is_some() && self.begun.as_ref().is_some_and(|begun| age(begun) >= stable_after);
         History {
             last_run: RunId(self.last_run),
             restarts: self.restarts,
             recent_restarts: self.recent.iter().map(age).collect(),
-            failures: self.failures,
+            failures: if stable { 0 } else { self.failures },
             quarantined: self.quarantined.as_ref().map(age),
         }
     }
@@ -179,17 +191,38 @@ mod tests {
             at(8, What::Spawned { run: 3, pid: 7, stamp: 9, restarts: 2 }),
         ]);
         let now = Now { mono: Mono(10 * SECOND), wall: Wall(0) };
-        let history = memory.history(now, "a");
+        let history = memory.history(now, Duration::from_secs(60));
         assert_eq!((history.last_run, history.restarts, history.failures), (RunId(3), 2, 1));
         assert_eq!(history.recent_restarts, [Duration::from_secs(5), Duration::from_secs(2)]);
         assert_eq!((memory.wanted, memory.program), (Some(true), Some(Program { pid: 7, stamp: 9 })));
     }
 
     #[test]
-    fn after_a_reboot_ages_come_from_the_calendar() {
-        let memory = fold(&[at(1, started("a")), at(3, starting(1, 1))]);
-        let now = Now { mono: Mono(SECOND), wall: Wall((1_000_013) * 1_000_000_000) };
-        assert_eq!(memory.history(now, "b").recent_restarts, [Duration::from_secs(10)]);
+    fn a_reboot_forgives_but_no_run_number_comes_again() {
+        let memory = fold(&[at(1, started("a")), at(3, starting(4, 1)), at(4, started("b"))]);
+        let now = Now { mono: Mono(5 * SECOND), wall: Wall(0) };
+        let history = memory.history(now, Duration::from_secs(60));
+        assert_eq!((history.last_run, history.failures, history.recent_restarts.len()), (RunId(4), 0, 0));
+    }
+
+    #[test]
+    fn a_stable_run_forgave_the_failures_before_it() {
+        let memory = fold(&[
+            at(1, started("a")),
+            at(3, starting(1, 1)),
+            at(3, What::Spawned { run: 1, pid: 7, stamp: 9, restarts: 1 }),
+        ]);
+        let failures = |seconds| {
+            let now = Now { mono: Mono(seconds * SECOND), wall: Wall(0) };
+            memory.history(now, Duration::from_secs(10)).failures
+        };
+        assert_eq!((failures(12), failures(13)), (1, 0));
+    }
+
+    #[test]
+    fn a_release_counts_as_a_restart_but_against_nothing() {
+        let memory = fold(&[at(1, started("a")), at(3, starting(1, 3)), at(5, What::Released), at(5, starting(2, 4))]);
+        assert_eq!((memory.restarts, memory.recent.len()), (4, 0));
     }
 
     #[test]

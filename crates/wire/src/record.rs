@@ -267,7 +267,7 @@ impl fmt::Display for What {
             Self::Killed { run } => write!(f, "run {run} ended without asking"),
             Self::Unkillable { run, tries } => write!(f, "run {run} still there after {tries} attempts to end it"),
             Self::Exited { run, exit, ran, asked, .. } => {
-                let how = if *asked { "ended as asked" } else { "ended by itself" };
+                let how = if *asked { "ended" } else { "ended by itself" };
                 write!(f, "run {run} {how} after {}: {exit}", span(ran))
             }
             Self::Down => f.write_str("down"),

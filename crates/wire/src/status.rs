@@ -29,6 +29,9 @@ pub struct ServiceStatus {
     /// How the last run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<ExitText>,
+    /// Who starts its guard: `up`, `systemd`, `scm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// What holds the process tree: `job object`, `cgroup`, `process group`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containment: Option<String>,

@@ -1,13 +1,13 @@
 //! The guards of one home: which there are, which must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
 use std::time::Duration;
 
 use mainstay_os::process::{self, Watched};
-use mainstay_os::{environment, files};
+use mainstay_os::{environment, files, manager};
 use mainstay_wire::control::Ask;
 use mainstay_wire::layout::Layout;
 use mainstay_wire::spec::{self, Platform};
@@ -48,6 +48,8 @@ pub(super) struct Guards {
     guards: BTreeMap<String, Guard>,
     /// Guards that ended, told by the tasks that watch them.
     deaths: JoinSet<String>,
+    /// Services that somebody else guards.
+    foreign: BTreeSet<String>,
 }
 
 struct Guard {
@@ -71,7 +73,7 @@ enum Stage {
 
 impl Guards {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, guards: BTreeMap::new(), deaths: JoinSet::new() }
+        Self { setup, guards: BTreeMap::new(), deaths: JoinSet::new(), foreign: BTreeSet::new() }
     }
 
     pub(super) fn say(&self, line: &str) {
@@ -108,7 +110,7 @@ impl Guards {
             self.say(&format!("{name}: its spec was removed"));
             self.retire_one(&name, Hurry::OneByOne).await;
         }
-        for name in names {
+        for name in names.iter().filter(|name| !self.foreign.contains(*name)).cloned().collect::<Vec<_>>() {
             self.follow(&name).await;
         }
     }
@@ -134,15 +136,23 @@ impl Guards {
             }
             return;
         }
-        match self.guards.get_mut(name) {
-            Some(guard) => {
-                guard.text = text;
-                if let Err(error) = client::ask(&self.setup.layout, name, Ask::Reload { hold: false }).await {
-                    self.say(&format!("{name}: {error}"));
-                }
+        if let Some(guard) = self.guards.get_mut(name) {
+            guard.text = text;
+            if let Err(error) = client::ask(&self.setup.layout, name, Ask::Reload { hold: false }).await {
+                self.say(&format!("{name}: {error}"));
             }
-            None => self.begin(name, text, Duration::ZERO),
+        } else if self.is_registered(name) {
+            self.say(&format!("{name}: left alone, it is a service of the system"));
+            self.foreign.insert(name.to_owned());
+        } else {
+            self.begin(name, text, Duration::ZERO);
         }
+    }
+
+    /// The system's own folders hold services that the OS's service manager guards.
+    fn is_registered(&self, name: &str) -> bool {
+        let manager = if self.setup.layout.home.is_none() { manager::detect() } else { None };
+        manager.is_some_and(|manager| manager.state(name).is_ok_and(|state| state.is_some()))
     }
 
     /// Takes a running guard over or starts one.

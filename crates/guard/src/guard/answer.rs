@@ -1,7 +1,7 @@
 //! Answers what clients ask over the control channel.
 
 use mainstay_core::event::{Event, Order, Verb};
-use mainstay_core::spec::Spec;
+use mainstay_core::spec::{Log, Spec};
 use mainstay_wire::control::{Answer, Ask, Code, Place, Refusal};
 use mainstay_wire::record::{What, verb_text};
 use mainstay_wire::spec::Problems;
@@ -28,8 +28,9 @@ impl Guard {
         let Question { ask, by, reply } = question;
         let result = match ask {
             Ask::Status => Ok(()),
-            Ask::Start => self.with_fresh_spec(false).and_then(|()| self.order(Verb::Start, by)),
-            Ask::Restart => self.with_fresh_spec(false).and_then(|()| self.order(Verb::Restart, by)),
+            // A start is no reason to end a run that lives.
+            Ask::Start => self.with_fresh_spec(self.running.is_some()).and_then(|()| self.order(Verb::Start, by)),
+            Ask::Restart => self.restart(by),
             Ask::Stop => self.order(Verb::Stop, by),
             Ask::Kill => self.order(Verb::Kill, by),
             Ask::Retire => self.order(Verb::Retire, by),
@@ -52,14 +53,24 @@ impl Guard {
         }
     }
 
+    /// The run is ended first and what it held back taken then, so that there is one restart, and it has its order.
+    fn restart(&mut self, by: String) -> Result<(), Refusal> {
+        let lives = self.running.is_some();
+        self.with_fresh_spec(lives)?;
+        self.order(Verb::Restart, by)?;
+        if lives { self.with_fresh_spec(false) } else { Ok(()) }
+    }
+
     /// Takes the spec as the file has it now; `hold`: only what the running program needn't be replaced for.
     fn with_fresh_spec(&mut self, hold: bool) -> Result<(), Refusal> {
         match self.spec_file.read_again() {
             Reading::Same => Ok(()),
             Reading::New(spec) if hold => {
                 let old = self.service.spec();
-                let held = old.launch != spec.launch || old.log != spec.log;
-                let spec = Spec { launch: old.launch.clone(), log: old.log.clone(), ..*spec };
+                let files = |log: &Log| (log.managed, log.stdout.clone(), log.stderr.clone());
+                let held = old.launch != spec.launch || files(&old.log) != files(&spec.log);
+                let log = Log { rotate: spec.log.rotate, ..old.log.clone() };
+                let spec = Spec { launch: old.launch.clone(), log, ..*spec };
                 if held {
                     self.spec_file.forget();
                 }
@@ -86,7 +97,7 @@ impl Guard {
     }
 
     pub(super) fn status(&self) -> ServiceStatus {
-        status::of(&self.name, &self.service.status(), &self.containment, None, now())
+        status::of(&self.name, &self.service.status(), self.owner_kind, &self.containment, now())
     }
 
     fn wait(&mut self, waiter: Waiter) {

@@ -65,7 +65,7 @@ impl Guard {
                 self.running = Some(Running { run, tree, stage: Stage::Alive });
                 Event::Spawned(run, pid)
             }
-            Err(error) => Event::SpawnFailed(run, error.to_string()),
+            Err(why) => Event::SpawnFailed(run, why),
         }
     }
 
@@ -93,7 +93,7 @@ impl Guard {
         let place = Place::claim(&mark).map_err(|error| error.to_string())?;
         let launch = &self.service.spec().launch;
         let started = launch::stop_command(&place, &self.layout, (&self.name, run, pid), launch, command);
-        let (tree, output) = started.map_err(|error| error.to_string())?;
+        let (tree, output) = started?;
         self.plane.beside(output);
         self.helper = Some(tree);
         Ok(())
@@ -119,8 +119,10 @@ impl Guard {
         match probe {
             Probe::Tcp(address) => drop(self.performers.spawn(async move { told(probe::tcp(&address).await) })),
             Probe::Http(address) => drop(self.performers.spawn(async move { told(probe::http(&address).await) })),
-            // The machine keeps the time of a delay, and the data plane has watched for the line since the spawn.
-            Probe::Delay(_) | Probe::Log(_) => {}
+            // Of a new run the data plane watches for the line since the spawn; this is for a spec that changed meanwhile.
+            Probe::Log(pattern) => self.plane.watch(run, Regex::new(&pattern).ok()),
+            // The machine keeps the time of a delay.
+            Probe::Delay(_) => {}
         }
     }
 

@@ -153,7 +153,7 @@ impl Open {
     fn at(path: &Path) -> io::Result<Self> {
         let file = match files::open_append(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                path.parent().map_or(Ok(()), files::make_dir)?;
+                path.parent().map_or(Ok(()), files::make_private_dir)?;
                 files::open_append(path)?
             }
             other => other?,

@@ -47,6 +47,9 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
                         pumps.retain(|pump| !pump.task.is_finished());
                         pumps.extend(Pump::pair(output, &keeper));
                     }
+                    Command::Watch { run, ready } => {
+                        keeper.borrow_mut().ready = ready.map(|pattern| (run, pattern));
+                    }
                     Command::Rotation(rotate) => {
                         keeper.borrow_mut().files.iter_mut().for_each(|file| file.set_rotate(rotate))
                     }

@@ -140,6 +140,9 @@ fn save(context: &Context, name: &str, path: &Path, text: &str) -> Result<(), Fa
 async fn tell(context: &Context, name: &str, now: bool) -> Result<(), Failure> {
     match client::ask(&context.layout, name, Ask::Reload { hold: !now }).await {
         Ok(status) if now => context.told(name, &format!("saved and in force ({})", status.state.word())),
+        Ok(status) if status.owner.as_deref() == Some("up") => {
+            context.told(name, "saved; `mainstay up` sees the changed file and puts it in force");
+        }
         Ok(_) => {
             context.told(
                 name,

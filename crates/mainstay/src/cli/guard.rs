@@ -46,7 +46,7 @@ fn read(args: &[OsString]) -> Result<Setup, Failure> {
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match word.to_str() {
-            Some("--owner") => owner = words.next().and_then(|owner| owner.to_str()).and_then(owner_kind),
+            Some("--owner") => owner = words.next().and_then(|owner| owner.to_str()).and_then(OwnerKind::named),
             Some("--home") => dir = Some(words.next().map(PathBuf::from).ok_or_else(usage)?),
             Some(word) if !word.starts_with('-') && name.is_none() => name = Some(word.to_owned()),
             _ => return Err(usage()),
@@ -57,13 +57,4 @@ fn read(args: &[OsString]) -> Result<Setup, Failure> {
     let dir = if owner == OwnerKind::Up { dir } else { None };
     mainstay_wire::spec::check_name(&name).map_err(|why| Failure::new(exit::USAGE, why))?;
     Ok(Setup { layout: home::layout(dir.as_deref())?, name, owner })
-}
-
-fn owner_kind(word: &str) -> Option<OwnerKind> {
-    match word {
-        "scm" => Some(OwnerKind::Scm),
-        "systemd" => Some(OwnerKind::Systemd),
-        "up" => Some(OwnerKind::Up),
-        _ => None,
-    }
 }

@@ -187,6 +187,8 @@ async fn wait_until_free(context: &Context, name: &str) -> Result<(), Failure> {
 }
 
 fn purge(context: &Context, name: &str) -> Result<(), Failure> {
+    // Nobody holds it any more, and nothing is lost with it.
+    std::fs::remove_file(context.layout.lock(name)).ok();
     for folder in [context.layout.logs_of(name), context.layout.state_of(name)] {
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -30,7 +30,7 @@ impl List {
             anstream::println!("{}", serde_json::to_string_pretty(&rows).unwrap_or_default());
             return Ok(());
         }
-        let cell = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let cell = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
         let lines = rows.into_iter().map(|row| {
             let description = match row.problems {
                 0 => cell(row.description),

@@ -25,7 +25,7 @@ pub(crate) struct Order {
     #[arg(long, conflicts_with = "no_wait")]
     wait: bool,
     /// The longest wait.
-    #[arg(long, default_value = "5m", value_parser = units::duration)]
+    #[arg(long, default_value = "2m", value_parser = units::duration)]
     timeout: Duration,
 }
 
@@ -57,11 +57,11 @@ impl Kind {
         }
     }
 
-    /// The states that end the wait.
+    /// The states that end the wait. A back-off does not: the next run may be the one that stays up.
     fn settled(self) -> Vec<State> {
         match self {
             Self::Start | Self::Restart => {
-                vec![State::Up, State::Done, State::Backoff, State::Quarantined, State::Down]
+                vec![State::Up, State::Done, State::Quarantined, State::Down]
             }
             Self::Stop | Self::Kill => vec![State::Down],
         }

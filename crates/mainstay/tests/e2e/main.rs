@@ -11,12 +11,16 @@
     reason = "a test that meets a surprise has to fail at that line"
 )]
 
+mod cli;
+mod control;
 mod foreground;
 mod guard;
+mod launch;
 mod logs;
 mod ready;
 mod restart;
 mod server;
 mod spec;
+mod state;
 mod stop;
 mod world;

@@ -338,6 +338,12 @@ impl World {
         self.run_command(&mut command)
     }
 
+    /// The same as soon as the service has a guard.
+    pub(crate) fn run_when_guarded(&self, name: &str, words: &[&str]) -> Said {
+        self.until(name, "has a guard", |_| true);
+        self.run(words)
+    }
+
     /// The same with `--json`.
     #[track_caller]
     pub(crate) fn json(&self, words: &[&str]) -> Value {

@@ -195,7 +195,8 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={command}
-Restart=always
+# A guard that ends by itself with 0 has seen its service done; one that dies is started again.
+Restart=on-failure
 RestartSec=100ms
 # The guard gave up on the program: its service is failed.
 RestartPreventExitStatus={GIVE_UP}

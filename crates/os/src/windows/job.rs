@@ -15,7 +15,8 @@ use windows_sys::Win32::System::JobObjects::{
     JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
-    OpenProcess, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SYNCHRONIZE,
 };
 
 use super::win32;
@@ -131,15 +132,11 @@ impl Job {
     /// What has become of a member with this pid; a pid that was given to another process is that of an ended one.
     pub(super) fn look_at(&self, pid: u32) -> Member {
         // The full right first: Wine's IsProcessInJob asks for it. A member that has elevated itself gives only the other.
-        let rights = [PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION];
-        let opened = rights.iter().map(|query| {
-            // SAFETY: a plain call; the handle is ours.
-            unsafe { win32::own(OpenProcess(PROCESS_SYNCHRONIZE | query, 0, pid)) }
-        });
-        let process = match opened.reduce(|first, second| first.or(second)) {
-            Some(Ok(process)) => process,
-            Some(Err(error)) if win32::is(&error, ERROR_INVALID_PARAMETER) => return Member::Ended(None),
-            Some(Err(_)) | None => return Member::Closed,
+        let opened = open(pid, PROCESS_QUERY_INFORMATION).or_else(|_| open(pid, PROCESS_QUERY_LIMITED_INFORMATION));
+        let process = match opened {
+            Ok(process) => process,
+            Err(error) if win32::is(&error, ERROR_INVALID_PARAMETER) => return Member::Ended(None),
+            Err(_) => return Member::Closed,
         };
         let mut inside = 0;
         // SAFETY: both handles are open, the result lives.
@@ -157,6 +154,11 @@ impl Job {
     }
 }
 
+fn open(pid: u32, query: PROCESS_ACCESS_RIGHTS) -> io::Result<OwnedHandle> {
+    // SAFETY: a plain call; the handle is ours.
+    unsafe { win32::own(OpenProcess(PROCESS_SYNCHRONIZE | query, 0, pid)) }
+}
+
 /// What has become of a listed process.
 #[derive(Debug)]
 pub(super) enum Member {
@@ -165,7 +167,7 @@ pub(super) enum Member {
     /// It can't be opened by us, so it is taken for living.
     Closed,
     /// It has ended, or is gone altogether.
-    Ended(#[expect(dead_code, reason = "held open only, so that its pid stays its own")] Option<OwnedHandle>),
+    Ended(Option<OwnedHandle>),
 }
 
 impl AsHandle for Job {

@@ -29,7 +29,7 @@ impl fmt::Display for EditError {
         match self {
             Self::Syntax(problems) => write!(f, "the spec cannot be read: {problems}"),
             Self::NoTable(key) => write!(f, "`{key}` is no table, so nothing can be set below it"),
-            Self::NoKey(key) => write!(f, "`{key}` is not set"),
+            Self::NoKey(key) => write!(f, "`{key}` is not set, or no key of a spec"),
             Self::Invalid { problems, .. } => write!(f, "{problems}"),
         }
     }
@@ -75,6 +75,12 @@ pub fn unset(name: &str, text: &str, key: &str, platform: Platform) -> Result<St
             table.get_mut(parent).and_then(Item::as_table_like_mut).ok_or_else(|| EditError::NoKey(key.to_owned()))?;
     }
     table.remove(last).ok_or_else(|| EditError::NoKey(key.to_owned()))?;
+    let emptied = table.is_empty();
+    if let [parent] = parents
+        && emptied
+    {
+        document.remove(parent);
+    }
     let text = document.to_string();
     match read(name, &text, platform) {
         Ok(_) => Ok(text),
