@@ -224,3 +224,60 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+    use windows_sys::Win32::Foundation::LocalFree;
+    use windows_sys::Win32::Security::Authorization::{
+        ConvertSecurityDescriptorToStringSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1, SE_KERNEL_OBJECT,
+    };
+    use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
+
+    /// Wine keeps a pipe's access list but does not act on it, so the list itself is read back.
+    #[test]
+    fn only_the_system_administrators_and_we_may_open_the_pipe() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let address = Address::new(Path::new(""), "unit-test", &std::process::id().to_string());
+        let listener = Listener::bind(&address).unwrap();
+        let mut descriptor = ptr::null_mut();
+        let mut sddl: *mut u16 = ptr::null_mut();
+        // SAFETY: the handle is open, the results live; both are freed with LocalFree.
+        let sddl = unsafe {
+            let code = GetSecurityInfo(
+                listener.waiting.as_raw_handle(),
+                SE_KERNEL_OBJECT,
+                DACL_SECURITY_INFORMATION,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                &raw mut descriptor,
+            );
+            assert_eq!(code, 0);
+            let done = ConvertSecurityDescriptorToStringSecurityDescriptorW(
+                descriptor,
+                SDDL_REVISION_1,
+                DACL_SECURITY_INFORMATION,
+                &raw mut sddl,
+                ptr::null_mut(),
+            );
+            assert_ne!(done, 0);
+            let text = win32::text_at(sddl).to_string_lossy().into_owned();
+            LocalFree(sddl.cast());
+            LocalFree(descriptor);
+            text
+        };
+        let us = User::own().unwrap().sid_text().unwrap();
+        // The same rights are written in several ways: only who and how many entries counts.
+        assert!(sddl.starts_with("D:P"), "{sddl}");
+        assert_eq!(sddl.matches("(A;").count(), 3, "{sddl}");
+        assert_eq!(sddl.matches("(D;").count(), 1, "{sddl}");
+        for who in [";;;SY)", ";;;BA)", ";;;NU)"] {
+            assert!(sddl.contains(who), "{who} in {sddl}");
+        }
+        println!("{sddl} {us}");
+    }
+}

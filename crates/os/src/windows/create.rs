@@ -211,3 +211,51 @@ impl Drop for Attributes {
         unsafe { DeleteProcThreadAttributeList(self.list()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::windows::io::AsHandle;
+    use std::time::Duration;
+    use windows_sys::Win32::System::JobObjects::IsProcessInJob;
+    use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, GetExitCodeProcess};
+
+    type Way = fn(&mut Order<'_>, &Job) -> io::Result<Created>;
+
+    /// Starts `cmd /c pause` in a job, looks whether it is in there, and ends it by the job.
+    fn check(way: Way) {
+        let cmd = Path::new(r"C:\Windows\System32\cmd.exe");
+        let nothing = null_device().unwrap();
+        let job = Job::new(false).unwrap();
+        let mut order = Order {
+            program: cmd,
+            command_line: win32::wide("cmd /d /k").unwrap(),
+            directory: None,
+            environment: crate::sys::environment::block(std::env::vars_os().collect()).unwrap(),
+            stdio: [nothing.as_handle(), nothing.as_handle(), nothing.as_handle()],
+            job: Some(&job),
+            flags: CREATE_NO_WINDOW,
+        };
+        let created = way(&mut order, &job).unwrap();
+        let (mut inside, mut code) = (0, 0);
+        // SAFETY: both handles are open, the results live.
+        unsafe { IsProcessInJob(created.process.as_raw_handle(), job.handle(), &raw mut inside) };
+        assert_ne!(inside, 0);
+        job.end().unwrap();
+        assert!(win32::wait(created.process.as_handle(), Duration::from_secs(10)).unwrap());
+        // SAFETY: as above.
+        unsafe { GetExitCodeProcess(created.process.as_raw_handle(), &raw mut code) };
+        // Ended with the job, or by itself at the end of its input.
+        assert!(code <= 1, "{code}");
+    }
+
+    #[test]
+    fn a_process_is_in_its_job_from_birth() {
+        check(|order, _job| in_job_list(order));
+    }
+
+    #[test]
+    fn where_the_job_list_is_unknown_it_is_taken_in_before_it_runs() {
+        check(suspended_and_assigned);
+    }
+}

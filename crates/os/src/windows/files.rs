@@ -32,41 +32,79 @@ const REPLACE_LIMIT: Duration = Duration::from_secs(1);
 const REPLACE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Makes a folder, with those above it, that only the system, administrators and we may enter. One that exists already
-/// is taken if it belongs to one of these: everybody may make folders in ProgramData, so a stranger might have been
-/// there first.
+/// is taken if it belongs to one of these.
 pub fn make_private_dir(path: &Path) -> io::Result<()> {
-    let context = |error: io::Error| {
+    make(path, Access::Private).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot make the private folder {}: {error}", path.display()))
-    };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(context)?;
-    }
-    create_private(path).map_err(context)
+    })
 }
 
-fn create_private(path: &Path) -> io::Result<()> {
-    let access = Descriptor::new(&security::private_sddl("OICI")?)?;
-    let attributes = access.attributes();
-    let name = win32::wide_path(path)?;
-    // SAFETY: the name ends with a NUL; the attributes and their descriptor live during the call.
-    match win32::check(unsafe { CreateDirectoryW(name.as_ptr(), &raw const attributes) }) {
-        Err(error) if win32::is(&error, ERROR_ALREADY_EXISTS) && path.is_dir() => {
-            let owner = owner(path)?;
-            if owner_is_trusted(&owner)? {
-                return Ok(());
-            }
-            let text = format!("it exists and belongs to another account ({owner}); remove it or take it over");
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
-        }
+/// Makes a folder, with those above it, with the access rights of the folder it is made in; see [`Access::Readable`] for
+/// those in ProgramData.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    make(path, Access::Inherited)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", path.display())))
+}
+
+/// Who may do what in a new folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// As in the folder above.
+    Inherited,
+    /// Everybody may read, only the system, administrators and we may change anything. Everything we make in ProgramData
+    /// is at most that open: what a folder inherits there lets every user put files into it.
+    Readable,
+    /// The system, administrators and we.
+    Private,
+}
+
+fn make(path: &Path, access: Access) -> io::Result<()> {
+    let data = program_data();
+    if path.is_dir() {
+        // Everybody may make folders in ProgramData, so a stranger might have been there first.
+        let exposed = access == Access::Private || path.parent() == Some(&data);
+        return if exposed { check_owner(path) } else { Ok(()) };
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make(parent, Access::Inherited)?;
+    }
+    let access = if access == Access::Inherited && path.starts_with(&data) { Access::Readable } else { access };
+    let sddl = match access {
+        Access::Inherited => None,
+        // 0x1200a9: read and execute, as FILE_GENERIC_READ | FILE_GENERIC_EXECUTE.
+        Access::Readable => Some(security::private_sddl("OICI")? + "(A;OICI;0x1200a9;;;BU)"),
+        Access::Private => Some(security::private_sddl("OICI")?),
+    };
+    match create_folder(path, sddl.as_deref()) {
+        // Somebody was faster: theirs is looked at as one that was there before.
+        Err(error) if win32::is(&error, ERROR_ALREADY_EXISTS) && path.is_dir() => make(path, access),
         answer => answer,
     }
 }
 
-/// The system, the administrators, TrustedInstaller, or we.
-fn owner_is_trusted(owner: &str) -> io::Result<bool> {
+fn create_folder(path: &Path, sddl: Option<&str>) -> io::Result<()> {
+    let name = win32::wide_path(path)?;
+    let access = sddl.map(Descriptor::new).transpose()?;
+    let attributes = access.as_ref().map(Descriptor::attributes);
+    let attributes = attributes.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the name ends with a NUL; the attributes and their descriptor live during the call.
+    win32::check(unsafe { CreateDirectoryW(name.as_ptr(), attributes) })
+}
+
+fn program_data() -> PathBuf {
+    std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from)
+}
+
+/// The system, the administrators, TrustedInstaller or we must be its owner.
+fn check_owner(path: &Path) -> io::Result<()> {
     const TRUSTED: [&str; 3] =
         ["S-1-5-18", "S-1-5-32-544", "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"];
-    Ok(TRUSTED.contains(&owner) || owner == User::own()?.sid_text()?)
+    let owner = owner(path)?;
+    if TRUSTED.contains(&owner.as_str()) || owner == User::own()?.sid_text()? {
+        return Ok(());
+    }
+    let text = format!("{} exists and belongs to another account ({owner}); remove it or take it over", path.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 fn owner(path: &Path) -> io::Result<String> {
@@ -92,12 +130,6 @@ fn owner(path: &Path) -> io::Result<String> {
         LocalFree(descriptor);
         text
     }
-}
-
-/// Makes a folder, with those above it, with the access rights of the folder it is made in.
-pub fn make_dir(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", path.display())))
 }
 
 /// Replaces a file's contents whole: whoever reads it sees the old or the new, also after a power cut. Waits up to a
@@ -247,5 +279,32 @@ fn try_lock(file: &File, byte: u32, kind: LOCK_FILE_FLAGS) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if win32::is(&error, ERROR_LOCK_VIOLATION) || win32::is(&error, ERROR_IO_PENDING) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_in_program_data_is_ours_and_may_exist() {
+        let top = program_data().join(format!("mainstay-test-{}", std::process::id()));
+        let (logs, state) = (top.join("logs").join("payment"), top.join("state"));
+        for _ in 0..2 {
+            make_dir(&logs).unwrap();
+            make_private_dir(&state).unwrap();
+        }
+        check_owner(&top).unwrap();
+        std::fs::write(logs.join("file"), "we may write").unwrap();
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_said() {
+        let file = std::env::temp_dir().join(format!("mainstay-test-file-{}", std::process::id()));
+        std::fs::write(&file, "").unwrap();
+        let error = make_private_dir(&file.join("below")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot make the private folder "), "{error}");
+        std::fs::remove_file(&file).unwrap();
     }
 }
