@@ -1,16 +1,19 @@
 //! The private control channel: NDJSON over a named pipe or Unix socket. A slow, rude or flooding client costs only itself.
 
+use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_os::control::{Address, Listener, Peer, Stream};
 use mainstay_wire::control::{Answer, Ask, Code, REQUEST_BYTES_MAX, Refusal, Reply, Request, VERSION};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-/// Clients at once; the next ones are turned away.
+/// Clients at once; for the next one a silent one has to go, and if none is silent it is turned away.
 const CLIENTS_MAX: usize = 32;
 /// A client that does not take its answer within this is dropped.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -36,14 +39,19 @@ pub(crate) fn listen(address: &Address) -> io::Result<Listener> {
 /// Serves clients for ever; each has one question under way.
 pub(crate) async fn serve(mut listener: Listener, questions: mpsc::Sender<Question>) {
     let mut clients = JoinSet::new();
+    let mut places: VecDeque<Place> = VecDeque::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if clients.len() < CLIENTS_MAX => {
-                    clients.spawn(client(stream, peer, questions.clone()));
+                Ok((stream, peer)) => {
+                    places.retain(|place| !place.client.is_finished());
+                    if has_room(&mut places) {
+                        let silent = Arc::new(AtomicBool::new(true));
+                        let client = clients.spawn(client(stream, peer, questions.clone(), Arc::clone(&silent)));
+                        places.push_back(Place { client, silent });
+                    }
+                    // Else dropping the stream is all the answer that fits a guard under attack.
                 }
-                // Dropping the stream is all the answer that fits a guard under attack.
-                Ok(_) => {}
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = clients.join_next() => {}
@@ -51,7 +59,23 @@ pub(crate) async fn serve(mut listener: Listener, questions: mpsc::Sender<Questi
     }
 }
 
-async fn client(stream: Stream, peer: Peer, questions: mpsc::Sender<Question>) {
+/// One client as the listener sees it.
+struct Place {
+    client: AbortHandle,
+    /// It has no question under way.
+    silent: Arc<AtomicBool>,
+}
+
+/// Whether one more fits, for whom the client that came first of the silent ones has to go.
+fn has_room(places: &mut VecDeque<Place>) -> bool {
+    if places.len() < CLIENTS_MAX {
+        return true;
+    }
+    let silent = places.iter().position(|place| place.silent.load(Ordering::Relaxed));
+    silent.and_then(|silent| places.remove(silent)).inspect(|place| place.client.abort()).is_some()
+}
+
+async fn client(stream: Stream, peer: Peer, questions: mpsc::Sender<Question>, silent: Arc<AtomicBool>) {
     let mut stream = BufReader::new(stream);
     let by = match peer.pid {
         Some(pid) => format!("{} (pid {pid})", peer.user),
@@ -62,6 +86,7 @@ async fn client(stream: Stream, peer: Peer, questions: mpsc::Sender<Question>) {
         let limit = REQUEST_BYTES_MAX as u64 + 1;
         let read = timeout(SILENCE_LIMIT, (&mut stream).take(limit).read_until(b'\n', &mut line)).await;
         let Ok(Ok(1..)) = read else { return };
+        silent.store(false, Ordering::Relaxed);
         let whole = line.ends_with(b"\n");
         let reply = if whole { answer(&line, &peer, &by, &questions).await } else { too_long() };
         let write = async {
@@ -71,6 +96,7 @@ async fn client(stream: Stream, peer: Peer, questions: mpsc::Sender<Question>) {
         if !matches!(timeout(WRITE_LIMIT, write).await, Ok(Ok(()))) || !whole {
             return;
         }
+        silent.store(true, Ordering::Relaxed);
     }
 }
 

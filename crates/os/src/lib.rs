@@ -7,8 +7,8 @@
 //! Win32, libc or rustix type leaves this crate, and nothing above it needs `unsafe`. What a system can't do is
 //! answered with [`std::io::ErrorKind::Unsupported`] and a text, never ignored.
 //!
-//! Everything asynchronous runs on a tokio *current-thread* runtime. A future that waits for the OS (a pidfd, a job's
-//! completion port, a pipe) sleeps in the kernel: nothing in this crate polls on a timer while all is well.
+//! Everything asynchronous runs on a tokio *current-thread* runtime. A future that waits for the OS (a pidfd, a process's
+//! handle, a pipe) sleeps in the kernel: nothing in this crate polls on a timer while all is well.
 //!
 //! The life of one program, as its guard sees it:
 //!

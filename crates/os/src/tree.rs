@@ -3,7 +3,7 @@
 //! | | Windows | Linux with a cgroup | Linux without |
 //! |---|---|---|---|
 //! | member | in the job object from birth | in the cgroup from birth | descendant of the guard, its subreaper |
-//! | `emptied` | job's process count, told by its completion port | `populated 0` in `cgroup.events` | no descendant left |
+//! | `emptied` | no process of the job lives, told by their handles | `populated 0` in `cgroup.events` | no descendant left |
 //! | `kill` | `TerminateJobObject` | `cgroup.kill` | SIGSTOP to all until none is new, then SIGKILL, by pidfd |
 //! | guard dies | kill-on-close | main: parent-death signal; rest: the next guard | the same |
 //!

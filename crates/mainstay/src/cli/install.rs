@@ -170,7 +170,14 @@ async fn remove(context: &Context, name: &str) -> Result<(), Failure> {
     }
     let path = context.layout.spec(name);
     std::fs::remove_file(&path).map_err(Failure::io(format!("remove {}", path.display())))?;
-    wait_until_free(context, name).await
+    wait_until_free(context, name).await?;
+    // Nobody can want it any more: without a spec no guard begins.
+    match std::fs::remove_file(context.layout.lock(name)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::io(format!("remove {}", context.layout.lock(name).display()))(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The guard has let go of the service when its lock is free.

@@ -157,3 +157,32 @@ fn a_third_ctrl_c_asks_no_more() {
     assert!(!program.lives());
     assert!(world.events("stubborn").iter().any(|what| matches!(what, What::Killed { .. })));
 }
+
+#[test]
+fn many_services_come_up_and_go_down_together() {
+    const SERVICES: usize = if cfg!(windows) { 10 } else { 200 };
+    let mut world = World::new();
+    let names: Vec<String> = (0..SERVICES).map(|n| format!("service-{n:03}")).collect();
+    for name in &names {
+        world.fixture(name, &["forever"], "");
+    }
+    world.up();
+    for name in &names {
+        world.until_up(name);
+    }
+    let statuses = world.json(&["status"]);
+    let statuses = statuses.as_array().unwrap();
+    assert_eq!(statuses.len(), SERVICES);
+    let mut processes = Vec::new();
+    for (status, name) in statuses.iter().zip(&names) {
+        assert_eq!((status["name"].as_str(), status["state"].as_str()), (Some(&name[..]), Some("up")), "{status}");
+        let pids = [&status["pid"], &status["guard_pid"]].map(|pid| u32::try_from(pid.as_u64().unwrap()).unwrap());
+        processes.extend(pids.map(Process::of));
+    }
+    assert_eq!(processes.len(), 2 * SERVICES);
+    world.interrupt();
+    assert_eq!(world.up_ended(), 0);
+    let left: Vec<&Process> = processes.iter().filter(|process| process.lives()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    world.assert_no_orphan();
+}

@@ -7,6 +7,8 @@ use mainstay_wire::record::What;
 use mainstay_wire::status::State;
 
 use crate::restart::TIRELESS;
+#[cfg(unix)]
+use crate::world::{LIMIT, try_wait};
 use crate::world::{Process, World, face, free_port, mainstay};
 
 /// A guard that nobody restarts, as a service manager starts it.
@@ -105,4 +107,38 @@ fn a_second_guard_is_refused_and_the_first_goes_on() {
     assert_ne!(said.code, 0);
     assert!(said.stderr.contains(&format!("another guard has it (pid {})", before.guard_pid.unwrap())), "{said:?}");
     assert_eq!(world.face("one"), Some(face(&before)));
+}
+
+/// Open descriptors and threads of a process.
+#[cfg(unix)]
+fn resources(process: Process) -> (usize, String) {
+    let pid = process.pid;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    (open, status.lines().find(|line| line.starts_with("Threads:")).unwrap().to_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_guard_does_not_grow_with_its_restarts() {
+    const RESTARTS: u64 = 200;
+    let mut world = World::new();
+    let server = world.server("web", &[], TIRELESS);
+    world.up();
+    let (_, mut run) = world.healthy(server);
+    let guard = world.guard("web");
+    let mut crash = |world: &World| {
+        server.crash(3);
+        (_, run) = world.healthy_after(server, run);
+        world.until("web", "is up", |status| status.state == State::Up && status.run == run);
+    };
+    // The first ones may open what stays open.
+    (0..5).for_each(|_| crash(&world));
+    let before = world.wait("it has settled", || Some(resources(guard)));
+    (0..RESTARTS).for_each(|_| crash(&world));
+    world.run(&["restart", "web"]).fine();
+    // A client or the last run's pipes may just be on their way out.
+    let settled = try_wait(LIMIT, || (resources(guard) <= before).then_some(()));
+    assert!(settled.is_some(), "{:?} has become {:?}", before, resources(guard));
+    assert_eq!(world.guard("web"), guard);
 }

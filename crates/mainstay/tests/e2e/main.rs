@@ -19,8 +19,12 @@ mod launch;
 mod logs;
 mod ready;
 mod restart;
+#[cfg(windows)]
+mod scm;
 mod server;
 mod spec;
 mod state;
 mod stop;
+#[cfg(unix)]
+mod systemd;
 mod world;

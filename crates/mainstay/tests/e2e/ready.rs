@@ -74,7 +74,7 @@ fn a_program_that_is_not_ready_in_time_has_failed() {
     let reason = last.expect("what the last attempt met");
     assert!(reason.contains(&format!("127.0.0.1:{port}")), "{reason}");
     assert!(events.iter().any(|what| matches!(what, What::Backoff { failures: 1, .. })), "{events:?}");
-    let said = world.run(&["start", "never"]).failed(1);
-    assert!(said.contains("cannot start never"), "{said}");
+    let said = world.run(&["start", "never", "--timeout", "1s"]).failed(6);
+    assert!(said.contains("cannot start never within 1s"), "{said}");
     world.assert_no_orphan();
 }

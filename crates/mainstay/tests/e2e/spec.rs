@@ -106,8 +106,7 @@ fn set_applies_policy_at_once_and_holds_back_what_needs_a_restart() {
 
     world.run(&["set", "web", "restart.delay=1h"]).fine();
     world.until_record("web", "the change", |what| matches!(what, What::SpecChanged { restart: false }));
-    let said = world.run(&["set", "web", "env.COLOUR=green"]).fine();
-    assert!(said.contains("mainstay apply web"), "{said}");
+    world.run(&["set", "web", "env.COLOUR=green"]).fine();
     let changed = try_wait(Duration::from_millis(300), || (world.face("web") != Some(face(&before))).then_some(()));
     assert_eq!(changed, None);
     assert_eq!(world.run(&["get", "web", "env.COLOUR"]).fine(), "green\n");

@@ -89,9 +89,12 @@ pub(crate) fn free_port() -> u16 {
 
 /// What an HTTP server answers: status and body; `None` when nobody does within a second.
 pub(crate) fn http(port: u16, path: &str) -> Option<(u16, String)> {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    http_within(Duration::from_secs(1), port, path)
+}
+
+pub(crate) fn http_within(patience: Duration, port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;

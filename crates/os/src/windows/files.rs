@@ -39,8 +39,8 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Makes a folder, with those above it, with the access rights of the folder it is made in; see [`Access::Readable`] for
-/// those in ProgramData.
+/// Makes a folder, with those above it, with the access rights of the folder it is made in; in ProgramData everybody may
+/// read it, but only the system, administrators and we may change anything.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     make(path, Access::Inherited)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", path.display())))

@@ -41,7 +41,7 @@ pub fn find(program: &str, directory: &Path, env: &[(OsString, OsString)]) -> io
             return Ok(found);
         }
     }
-    let text = format!("cannot find {program} in the PATH ({})", search.display());
+    let text = format!("{program} is in no folder of PATH ({})", search.display());
     Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
@@ -93,6 +93,6 @@ fn with_ending(path: &Path, endings: &[String]) -> io::Result<Option<PathBuf>> {
 }
 
 fn missing(path: &Path, endings: &[String]) -> io::Error {
-    let text = format!("cannot find {} (also not with {})", path.display(), endings.join(", "));
+    let text = format!("{}: there is no such file (also not with {})", path.display(), endings.join(", "));
     io::Error::new(io::ErrorKind::NotFound, text)
 }
