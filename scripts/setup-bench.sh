@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 
 readonly PEERS=target/bench/peers
 readonly PROGRAMS=target/bench/programs
-readonly SUITE=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+SUITE=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+readonly SUITE
 # The packages with the libraries that a Debian machine does not have anyway.
 readonly DEBIAN=(runit s6 execline libs6-2.11 libexecline2.9 libskarnet2.13 supervisor monit python3-pkg-resources)
 readonly PM2=pm2@7.0.4
@@ -28,7 +29,9 @@ get() {
   [ "$(cat "$PEERS/.$function" 2>/dev/null)" != "$stamp" ] || return 0
   say "getting $what"
   # In a shell of its own, because bash ignores `set -e` in the condition of an `if`.
-  if bash -euo pipefail -c "$(declare -f "$function" debian_download debian_mirror); $(declare -p PEERS SUITE DEBIAN PM2 NSSM); $function"; then
+  if bash -euo pipefail -c "$(declare -f "$function" debian_download debian_mirror)
+    $(declare -p PEERS SUITE DEBIAN PM2 NSSM)
+    $function"; then
     echo "$stamp" >"$PEERS/.$function"
   else
     MISSING+=("$what")
@@ -58,7 +61,7 @@ unpack_nssm() {
 }
 
 compile() { # compile COMPILER SOURCE OUT
-  [ -e "$3" ] && [ ! "$2" -nt "$3" ] || "$1" -O2 -Wall -Wextra -o "$3" "$2"
+  if [ ! -e "$3" ] || [ "$2" -nt "$3" ]; then "$1" -O2 -Wall -Wextra -o "$3" "$2"; fi
 }
 
 compile_programs() {

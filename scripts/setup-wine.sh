@@ -98,7 +98,7 @@ make_template() {
     quietly "$bin/wine64" winecfg -v win10
     # A crashed program ends at once instead of waiting for a debugger.
     quietly "$bin/wine64" reg add 'HKCU\Software\Wine\WineDbg' /v ShowCrashDialog /t REG_DWORD /d 0 /f
-    quietly "$bin/wine64" reg add 'HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug' /v Auto /t REG_SZ /d 0 /f
+    quietly "$bin/wine64" reg add 'HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug' /v Auto /t REG_SZ /d 1 /f
     quietly "$bin/wineserver64" -w || true # until the registry is on disk
     "$ROOT/bin/msw-prefix" kill "$WINEPREFIX" # and its socket's folder; a copy names its own
     rm -rf "$WINEPREFIX/drive_c/windows/winsxs"

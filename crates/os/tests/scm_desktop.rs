@@ -1,7 +1,7 @@
 //! Asking windows and message loops to end, through the guard's helper process.
 //!
 //! The names begin with `scm` so that under Wine each test gets a machine of its own (see `scripts/wine/msw`): these let
-//! Wine have windows without a display, after which a crash anywhere on the machine would wait for an answer to a dialog.
+//! Wine have windows without a display, for good.
 
 #![cfg(windows)]
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -11,12 +11,17 @@ use std::process::{Command, Stdio};
 
 const TESTBED: &str = env!("CARGO_BIN_EXE_os-testbed");
 
-/// Under Wine without a display windows need its "null" driver, chosen before the first program that shows any.
+/// Under Wine without a display windows need its "null" driver, chosen before the first program that shows any. With
+/// windows, a crash anywhere on that machine would wait for an answer to a dialog, so that is switched off as well.
 fn let_wine_have_windows() {
     if std::env::var_os("WINEPREFIX").is_some() {
-        let key = r"HKCU\Software\Wine\Drivers";
-        let done = Command::new("reg").args(["add", key, "/v", "Graphics", "/d", "null", "/f"]).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
+        for (key, name, value) in [
+            (r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug", "Auto", "1"),
+            (r"HKCU\Software\Wine\Drivers", "Graphics", "null"),
+        ] {
+            let done = Command::new("reg").args(["add", key, "/v", name, "/d", value, "/f"]).output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+        }
     }
 }
 

@@ -93,7 +93,8 @@ impl Group {
                 return Err(why.into());
             };
             if group.layout.programs.iter().any(|(id, _)| *id == heard.id) {
-                last = heard.at_ns;
+                // While the queue is full, reports come in any order.
+                last = last.max(heard.at_ns);
                 group.programs.insert(heard.id, heard.pid);
             }
         }

@@ -1,6 +1,6 @@
 //! `mainstay up`: takes over, revives, refuses, stops.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_wire::record::What;
 use mainstay_wire::status::State;
@@ -144,18 +144,26 @@ fn a_second_ctrl_c_stops_all_at_once() {
 #[test]
 fn a_third_ctrl_c_asks_no_more() {
     let mut world = World::new();
-    world.fixture("stubborn", &["ignore-stop", "print", "ready", "forever"], INTERRUPT);
+    let names = ["a-deaf", "b-deaf"];
+    for name in names {
+        world.fixture(name, &["ignore-stop", "print", "ready", "forever"], INTERRUPT);
+    }
     world.up();
-    let program = Process::of(world.until_up("stubborn").pid.unwrap());
-    world.until_printed("stubborn", "ready");
+    names.iter().for_each(|name| world.until_printed(name, "ready"));
+    let programs = names.map(|name| Process::of(world.until_up(name).pid.unwrap()));
+    let begin = Instant::now();
+    // Each is heard before the next comes, or two would be one.
     world.interrupt();
-    world.until_record("stubborn", "being asked", |what| matches!(what, What::Asked { .. }));
+    world.until_record("b-deaf", "being asked", |what| matches!(what, What::Asked { .. }));
     world.interrupt();
-    world.wait("the second is heard", || world.up_said().contains("again").then_some(()));
+    world.until_record("a-deaf", "being asked", |what| matches!(what, What::Asked { .. }));
     world.interrupt();
     assert_eq!(world.up_ended(), 0);
-    assert!(!program.lives());
-    assert!(world.events("stubborn").iter().any(|what| matches!(what, What::Killed { .. })));
+    assert!(begin.elapsed() < Duration::from_secs(15), "nobody waits for the ladder's 20 s: {:?}", begin.elapsed());
+    for (name, program) in names.iter().zip(programs) {
+        assert!(!program.lives());
+        assert!(world.events(name).iter().any(|what| matches!(what, What::Killed { .. })), "{name}");
+    }
 }
 
 #[test]

@@ -176,11 +176,11 @@ fn a_program_reads_nothing_and_inherits_nothing() {
 
 /// Why the last start failed.
 fn spawn_failure(world: &World, name: &str) -> String {
-    let failures = world.events(name).into_iter().filter_map(|what| match what {
+    let mut failures = world.events(name).into_iter().rev().filter_map(|what| match what {
         What::SpawnFailed { why, .. } => Some(why),
         _ => None,
     });
-    failures.last().unwrap_or_else(|| panic!("{}", world.story()))
+    failures.next().unwrap_or_else(|| panic!("{}", world.story()))
 }
 
 /// The program can't be started; its guard lives, tries again, and all is well as soon as `mend` was called.
@@ -201,12 +201,16 @@ fn assert_mendable(world: &mut World, program: &Path, reasons: &[&str], mend: im
     assert_eq!((mended.state, mended.guard_pid), (State::Up, status.guard_pid));
 }
 
+fn put_program(at: &Path) {
+    fs::copy(fixture(), at).unwrap();
+}
+
 #[test]
 fn a_missing_program_is_told_and_comes_up_when_it_is_there() {
     let mut world = World::new();
     let program = world.path(&format!("later{}", std::env::consts::EXE_SUFFIX));
     let missing = ["No such file", "no such file"];
-    assert_mendable(&mut world, &program, &missing, || drop(fs::copy(fixture(), &program).unwrap()));
+    assert_mendable(&mut world, &program, &missing, || put_program(&program));
 }
 
 #[cfg(unix)]
@@ -229,7 +233,7 @@ fn a_file_that_is_no_program_is_told_and_comes_up_when_it_is_one() {
     let program = world.path("no-program.exe");
     fs::write(&program, "only text").unwrap();
     let reasons = ["os error 193", "not a valid", "Bad EXE"];
-    assert_mendable(&mut world, &program, &reasons, || drop(fs::copy(fixture(), &program).unwrap()));
+    assert_mendable(&mut world, &program, &reasons, || put_program(&program));
 }
 
 #[cfg(windows)]

@@ -3,9 +3,7 @@
 use std::fs;
 
 use mainstay_wire::record::What;
-use mainstay_wire::status::State;
 
-use crate::guard;
 use crate::world::{World, face};
 
 #[test]
@@ -87,25 +85,34 @@ fn a_journal_that_can_not_be_opened_is_tried_until_it_can() {
 
 #[cfg(unix)]
 mod full {
+    use std::fs::{self, File};
+    use std::io::Write;
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
+    use mainstay_wire::control::Ask;
+    use mainstay_wire::record::What;
+    use mainstay_wire::status::State;
+
+    use crate::guard;
+    use crate::restart::TIRELESS;
+    use crate::world::{World, http};
+
     /// A disk of 1 MiB; unmounted at the end.
-    pub(super) struct Disk(pub(super) PathBuf);
+    struct Disk(PathBuf);
 
     impl Disk {
-        pub(super) fn mount(at: &Path) -> Self {
-            std::fs::create_dir_all(at).unwrap();
+        fn mount(at: &Path) -> Self {
+            fs::create_dir_all(at).unwrap();
             let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).status().unwrap();
             assert!(done.success(), "a full disk needs root");
             Self(at.to_owned())
         }
 
         /// Leaves no byte free.
-        pub(super) fn fill(&self) -> PathBuf {
-            use std::io::Write;
+        fn fill(&self) -> PathBuf {
             let filler = self.0.join("filler");
-            let mut file = std::fs::File::create(&filler).unwrap();
+            let mut file = File::create(&filler).unwrap();
             while file.write(&[0; 4096]).is_ok_and(|count| count > 0) {}
             filler
         }
@@ -116,41 +123,39 @@ mod full {
             Command::new("umount").arg("-l").arg(&self.0).status().unwrap();
         }
     }
-}
 
-#[cfg(unix)]
-#[test]
-fn a_full_disk_delays_no_restart_and_is_told_when_it_is_over() {
-    let world = World::new();
-    let server = world.server("web", &[], crate::restart::TIRELESS);
-    let state = full::Disk::mount(&world.layout.state);
-    let logs = full::Disk::mount(&world.layout.logs);
-    guard::begin(&world, "web");
-    let (_, mut run) = world.healthy(server);
-    let seen = world.records("web").len();
-    let fillers = [&state, &logs].map(full::Disk::fill);
-    for _ in 0..10 {
-        server.crash(3);
-        (_, run) = world.healthy_after(server, run);
-    }
-    crate::world::http(server.port, "/log?lines=1000").expect("the program is not blocked");
-    assert_eq!(world.look("web").unwrap().restarts, 10);
-    fillers.iter().for_each(|filler| std::fs::remove_file(filler).unwrap());
-    world.wait("the records that waited are written", || {
+    #[test]
+    fn a_full_disk_delays_no_restart_and_loses_no_record() {
+        let world = World::new();
+        let server = world.server("web", &[], TIRELESS);
+        let state = Disk::mount(&world.layout.state);
+        let logs = Disk::mount(&world.layout.logs);
+        guard::begin(&world, "web");
+        let (_, mut run) = world.healthy(server);
+        let fillers = [&state, &logs].map(Disk::fill);
+        for _ in 0..10 {
+            server.crash(3);
+            (_, run) = world.healthy_after(server, run);
+        }
+        http(server.port, "/log?lines=1000").expect("the program is not blocked");
+        assert_eq!(world.until_up("web").restarts, 10);
+        fillers.iter().for_each(|filler| fs::remove_file(filler).unwrap());
+        world.wait("the records that waited are written", || {
+            let records = world.records("web");
+            let spawned = records.iter().filter(|record| matches!(record.what, What::Spawned { .. })).count();
+            (spawned == 11).then_some(())
+        });
+        world.wait("the log goes on", || {
+            http(server.port, "/log?lines=1");
+            let mended = |what: &What| matches!(what, What::Mended { what } if what.contains("output.log"));
+            world.events("web").iter().any(mended).then_some(())
+        });
         let records = world.records("web");
-        let spawned = records.iter().filter(|record| matches!(record.what, What::Spawned { .. })).count();
-        (records.len() > seen && spawned == 11).then_some(())
-    });
-    world.wait("the log goes on", || {
-        crate::world::http(server.port, "/log?lines=1");
-        let mended = |what: &What| matches!(what, What::Mended { what } if what.contains("output.log"));
-        world.events("web").iter().any(mended).then_some(())
-    });
-    assert_eq!(world.look("web").unwrap().state, State::Up);
-    let records = world.records("web");
-    assert!(records.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "no record is lost");
-    world.ask("web", mainstay_wire::control::Ask::Kill).unwrap().unwrap();
-    let guard = world.guard("web");
-    world.ask("web", mainstay_wire::control::Ask::Retire);
-    guard.wait_until_gone("the guard");
+        assert!(records.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "no record is lost");
+        let guard = world.guard("web");
+        world.ask("web", Ask::Kill).unwrap().unwrap();
+        world.until_state("web", State::Down);
+        world.ask("web", Ask::Retire);
+        guard.wait_until_gone("the guard");
+    }
 }

@@ -103,9 +103,19 @@ pub(crate) fn http_within(patience: Duration, port: u16, path: &str) -> Option<(
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
-/// See [`World::face`].
-pub(crate) fn face(status: &ServiceStatus) -> (State, Option<u32>, u64, u64, Option<u32>) {
-    (status.state, status.pid, status.run, status.restarts, status.guard_pid)
+/// What tells one state of a service from another; the times in a status are no part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Face {
+    state: State,
+    pid: Option<u32>,
+    run: u64,
+    restarts: u64,
+    guard_pid: Option<u32>,
+}
+
+pub(crate) fn face(status: &ServiceStatus) -> Face {
+    let ServiceStatus { state, pid, run, restarts, guard_pid, .. } = *status;
+    Face { state, pid, run, restarts, guard_pid }
 }
 
 /// A text as TOML and JSON both write it.
@@ -402,8 +412,7 @@ impl World {
         self.ask(name, Ask::Status)?.ok()
     }
 
-    /// What tells one state of a service from another: state, pid, run, restarts, guard.
-    pub(crate) fn face(&self, name: &str) -> Option<(State, Option<u32>, u64, u64, Option<u32>)> {
+    pub(crate) fn face(&self, name: &str) -> Option<Face> {
         self.look(name).map(|status| face(&status))
     }
 

@@ -74,6 +74,11 @@ impl Home {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
+    /// When the home was killed as a whole, those that waited in it were killed too, empty as they are.
+    pub(crate) fn forget_spare(&self) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// After a run. What can't be used again is removed.
     fn give_back(&self, run: &Arc<Cgroup>) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -465,6 +470,16 @@ mod tests {
         drop(again);
         assert_ne!(Lent::new(&home, Freshness::Any).unwrap().group().path, path);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_home_that_was_killed_lends_only_new_groups() {
+        let Some(home) = home("killed") else { return };
+        let home = Arc::new(home);
+        drop(Lent::new(&home, Freshness::Any).unwrap()); // one that waits
+        write_to(&home.group.path.join("cgroup.kill"), "1").unwrap();
+        home.forget_spare();
+        fork::try_joining(Lent::new(&home, Freshness::Any).unwrap().target()).unwrap();
     }
 
     #[test]

@@ -94,6 +94,9 @@ impl Place {
             return until_none(find, deadline).await;
         }
         cgroup.kill()?;
+        if let Some(home) = &self.home {
+            home.forget_spare();
+        }
         timeout_at(deadline, cgroup.emptied()).await.map_err(|_| still_there(members.len()))?;
         Ok(members.len())
     }
