@@ -69,15 +69,15 @@ impl Service {
         // A spec that no longer knows quarantine is a changed spec: that leaves it. A disabled one would never leave it by itself.
         let enabled = spec.start != StartMode::Disabled;
         let stay = history.quarantined.zip(spec.restart.quarantine).filter(|_| enabled);
-        let state =
-            stay.map_or(State::Down, |(served, limit)| State::Quarantined(Stay::resume(limit, served, now.mono)));
+        let resting = if history.done { State::Done } else { State::Down };
+        let state = stay.map_or(resting, |(served, limit)| State::Quarantined(Stay::resume(limit, served, now.mono)));
         let window = Window::from_ages(&history.recent_restarts, now.mono);
         Self {
             spec,
             state,
             since: now.mono,
             last_run: history.last_run,
-            last_exit: None,
+            last_exit: history.last_exit,
             tally: Tally { restarts: history.restarts, failures: history.failures, window },
             chance: Chance::new(seed),
         }
@@ -155,6 +155,8 @@ impl Service {
             restarts: self.tally.restarts,
             recent_restarts: self.tally.window.ages(now),
             failures: if stable { 0 } else { self.tally.failures },
+            done: matches!(self.state, State::Done),
+            last_exit: self.last_exit,
             quarantined: self.state.stay().map(|stay| stay.served(now)),
         }
     }

@@ -55,6 +55,10 @@ pub struct History {
     pub recent_restarts: Vec<Duration>,
     /// Failures in a row without a stable run: where the back-off goes on.
     pub failures: u32,
+    /// It had ended by itself and no restart was wanted.
+    pub done: bool,
+    /// How the last run ended.
+    pub last_exit: Option<Exit>,
     /// It was in quarantine, for so long already.
     pub quarantined: Option<Duration>,
 }

@@ -24,7 +24,7 @@ use crate::journal::Journal;
 use crate::output::{FileNews, Plane, PlaneNews};
 use crate::specs::SpecFile;
 use crate::start::First;
-use crate::status::now;
+use crate::status::{Dates, now};
 use crate::{EXIT_GAVE_UP, OwnerKind, Setup};
 
 use answer::Waiter;
@@ -62,6 +62,8 @@ pub(crate) struct Guard {
     refused: Option<String>,
     /// The last words of the run that ended last, for its exit record.
     tail: Vec<String>,
+    /// The calendar times of the state told last.
+    dates: Dates,
     /// When the owner wants to hear from us next.
     pulse_at: Option<Instant>,
     /// When records that the disk refused are tried again.
@@ -149,6 +151,7 @@ impl Guard {
             waiters: Vec::new(),
             refused: None,
             tail: Vec::new(),
+            dates: Dates::default(),
             pulse_at: None,
             save_at: None,
             settled: false,

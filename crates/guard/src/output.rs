@@ -7,6 +7,7 @@ mod cri;
 mod file;
 mod pump;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::{io, thread};
 
@@ -31,6 +32,8 @@ pub(crate) const TAIL_LINE_BYTES_MAX: usize = 2 << 10;
 #[derive(Debug)]
 pub(crate) struct Plane {
     commands: mpsc::Sender<Command>,
+    /// The last lines of the run: told without being asked when both its pipes have ended.
+    ended: RefCell<Option<oneshot::Receiver<Vec<String>>>>,
 }
 
 /// Where a run's output goes.
@@ -57,7 +60,7 @@ pub(crate) enum PlaneNews {
 
 #[derive(Debug)]
 enum Command {
-    Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex> },
+    Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex>, ended: oneshot::Sender<Vec<String>> },
     Beside { output: Output },
     Watch { run: RunId, ready: Option<Regex> },
     Rotation(Rotate),
@@ -72,16 +75,20 @@ impl Plane {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let body = move || runtime.block_on(pump::serve(receiver, news));
         thread::Builder::new().name("output".to_owned()).spawn(body)?;
-        Ok((Self { commands }, news_receiver))
+        Ok((Self { commands, ended: RefCell::default() }, news_receiver))
     }
 
     /// Reads this run's output from now on, and that of no run before it.
     pub(crate) fn begin(&self, run: RunId, output: Output, to: Destinations, ready: Option<Regex>) {
-        self.send(Command::Begin { run, output, to, ready });
+        let (ended, receiver) = oneshot::channel();
+        *self.ended.borrow_mut() = Some(receiver);
+        self.send(Command::Begin { run, output, to, ready, ended });
     }
 
     /// Reads the output of something that helps the run: a stop command.
     pub(crate) fn beside(&self, output: Output) {
+        // What a helper prints counts too: then the plane must be asked.
+        *self.ended.borrow_mut() = None;
         self.send(Command::Beside { output });
     }
 
@@ -98,6 +105,12 @@ impl Plane {
     /// Everything that was in the pipes is in the files; answers with the last lines.
     pub(crate) fn drain(&self) -> oneshot::Receiver<Vec<String>> {
         let (reply, receiver) = oneshot::channel();
+        // A dying process closes its pipes before its end is told, so mostly all is written by now: then nobody has to be
+        // woken and waited for.
+        if let Some(Ok(tail)) = self.ended.borrow_mut().take().map(|mut ended| ended.try_recv()) {
+            drop(reply.send(tail));
+            return receiver;
+        }
         self.send(Command::Drain { reply });
         receiver
     }

@@ -21,16 +21,37 @@ fn time_of(instant: Mono, now: Now) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(now.wall.0) + offset).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-pub(crate) fn of(name: &str, status: &Status, owner: OwnerKind, containment: &str, now: Now) -> ServiceStatus {
+/// Remembers the calendar time of one instant: asked again, it must not wobble with the clocks.
+#[derive(Debug, Default)]
+pub(crate) struct Dated(Option<(Mono, Timestamp)>);
+
+impl Dated {
+    fn date(&mut self, instant: Mono, now: Now) -> Timestamp {
+        match self.0 {
+            Some((dated, time)) if dated == instant => time,
+            _ => self.0.insert((instant, time_of(instant, now))).1,
+        }
+    }
+}
+
+/// The instants of a status that are told again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Dates {
+    since: Dated,
+    next: Dated,
+}
+
+pub(crate) fn of(name: &str, status: &Status, owner: OwnerKind, containment: &str, dates: &mut Dates) -> ServiceStatus {
+    let now = now();
     ServiceStatus {
         name: name.to_owned(),
         state: status.phase.into(),
         pid: status.pid,
         run: status.run.0,
         restarts: status.restarts,
-        since: time_of(status.since, now),
+        since: dates.since.date(status.since, now),
         guard_pid: Some(std::process::id()),
-        next: status.next.map(|next| time_of(next, now)),
+        next: status.next.map(|next| dates.next.date(next, now)),
         last_exit: status.last_exit.map(ExitText::from),
         containment: Some(containment.to_owned()),
         owner: Some(owner.word().to_owned()),

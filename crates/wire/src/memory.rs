@@ -143,6 +143,8 @@ impl Memory {
             restarts: self.restarts,
             recent_restarts: self.recent.iter().map(age).collect(),
             failures: if stable { 0 } else { self.failures },
+            done: self.done,
+            last_exit: self.last_exit.as_ref().and_then(ExitText::exit),
             quarantined: self.quarantined.as_ref().map(age),
         }
     }

@@ -232,6 +232,17 @@ impl From<Exit> for ExitText {
     }
 }
 
+impl ExitText {
+    /// What it stands for; `None` for a signal without a name here.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Code(code) => Some(Exit::Code(*code)),
+            Self::Signal(name) => signal::number(name).or_else(|| name.parse().ok()).map(Exit::Signal),
+        }
+    }
+}
+
 impl fmt::Display for ExitText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

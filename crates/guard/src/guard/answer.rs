@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Guard;
 use crate::control::Question;
 use crate::specs::Reading;
-use crate::status::{self, now};
+use crate::status;
 
 /// Clients that wait for a state.
 const WAITERS_MAX: usize = 256;
@@ -55,10 +55,14 @@ impl Guard {
 
     /// The run is ended first and what it held back taken then, so that there is one restart, and it has its order.
     fn restart(&mut self, by: String) -> Result<(), Refusal> {
-        let lives = self.running.is_some();
-        self.with_fresh_spec(lives)?;
-        self.order(Verb::Restart, by)?;
-        if lives { self.with_fresh_spec(false) } else { Ok(()) }
+        if self.running.is_some() {
+            self.with_fresh_spec(true)?;
+            self.order(Verb::Restart, by)?;
+            return self.with_fresh_spec(false);
+        }
+        self.with_fresh_spec(false)?;
+        // A changed spec may have started it already (it leaves quarantine): then one start is enough.
+        if self.running.is_some() { Ok(()) } else { self.order(Verb::Restart, by) }
     }
 
     /// Takes the spec as the file has it now; `hold`: only what the running program needn't be replaced for.
@@ -96,8 +100,9 @@ impl Guard {
         Refusal { code: Code::Spec, message, problems: problems.0.iter().map(Place::from).collect() }
     }
 
-    pub(super) fn status(&self) -> ServiceStatus {
-        status::of(&self.name, &self.service.status(), self.owner_kind, &self.containment, now())
+    pub(super) fn status(&mut self) -> ServiceStatus {
+        let status = self.service.status();
+        status::of(&self.name, &status, self.owner_kind, &self.containment, &mut self.dates)
     }
 
     fn wait(&mut self, waiter: Waiter) {

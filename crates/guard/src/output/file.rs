@@ -78,7 +78,11 @@ impl LogFile {
             Some(open) => open,
             None => self.open.insert(Open::at(&self.path)?),
         };
-        open.file.write_all(bytes)?;
+        if let Err(error) = open.file.write_all(bytes) {
+            // A piece of it may be in the file: without it, the next line begins a line. Best effort on a broken disk.
+            drop(open.file.set_len(open.size_bytes));
+            return Err(error);
+        }
         open.size_bytes += bytes.len() as u64;
         Ok(())
     }

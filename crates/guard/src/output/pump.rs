@@ -1,6 +1,6 @@
 //! The plane's thread: one small task for each pipe, all writing through one [`Keeper`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -38,14 +38,14 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
             let mut pumps: Vec<Pump> = Vec::new();
             while let Some(command) = commands.recv().await {
                 match command {
-                    Command::Begin { run, output, to, ready } => {
+                    Command::Begin { run, output, to, ready, ended } => {
                         pumps.drain(..).for_each(|pump| pump.task.abort());
                         keeper.borrow_mut().begin(run, to, ready);
-                        pumps.extend(Pump::pair(output, &keeper));
+                        pumps.extend(Pump::pair(output, &keeper, Some(ended)));
                     }
                     Command::Beside { output } => {
                         pumps.retain(|pump| !pump.task.is_finished());
-                        pumps.extend(Pump::pair(output, &keeper));
+                        pumps.extend(Pump::pair(output, &keeper, None));
                     }
                     Command::Watch { run, ready } => {
                         keeper.borrow_mut().ready = ready.map(|pattern| (run, pattern));
@@ -63,6 +63,9 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
         .await;
 }
 
+/// Who wants the last lines when both pipes of a run have ended.
+type Ended = Cell<Option<oneshot::Sender<Vec<String>>>>;
+
 /// One pipe's task as the plane sees it.
 struct Pump {
     drains: mpsc::Sender<oneshot::Sender<()>>,
@@ -70,17 +73,25 @@ struct Pump {
 }
 
 impl Pump {
-    fn pair(output: Output, keeper: &Rc<RefCell<Keeper>>) -> [Self; 2] {
-        [Self::new(output.stdout, Stream::Stdout, keeper), Self::new(output.stderr, Stream::Stderr, keeper)]
+    fn pair(output: Output, keeper: &Rc<RefCell<Keeper>>, ended: Option<oneshot::Sender<Vec<String>>>) -> [Self; 2] {
+        let ended = Rc::new(Cell::new(ended));
+        [
+            Self::new(output.stdout, Stream::Stdout, keeper, Rc::clone(&ended)),
+            Self::new(output.stderr, Stream::Stderr, keeper, ended),
+        ]
     }
 
-    fn new(raw: RawReader, stream: Stream, keeper: &Rc<RefCell<Keeper>>) -> Self {
+    fn new(raw: RawReader, stream: Stream, keeper: &Rc<RefCell<Keeper>>, ended: Rc<Ended>) -> Self {
         let (drains, requests) = mpsc::channel(1);
         let keeper = Rc::clone(keeper);
         let task = tokio::task::spawn_local(async move {
             // A pipe that can't be registered (no descriptors left) is closed: the program sees a broken pipe, not a hang.
             if let Ok(reader) = Reader::open(raw) {
-                pump(reader, Cutter::new(stream), stream, keeper, requests).await;
+                pump(reader, Cutter::new(stream), stream, Rc::clone(&keeper), requests).await;
+            }
+            // The second of the two; one that is aborted never comes here.
+            if let Some(ended) = Rc::into_inner(ended).and_then(Cell::into_inner) {
+                drop(ended.send(keeper.borrow_mut().take_tail()));
             }
         });
         Self { drains, task: task.abort_handle() }

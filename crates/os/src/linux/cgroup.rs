@@ -16,7 +16,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,7 +83,7 @@ impl Home {
     fn give_back(&self, run: &Arc<Cgroup>) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE_MAX && !run.was_killed.load(Ordering::Relaxed) && !run.is_populated() {
-            remove_below(&run.path, DEPTH_MAX);
+            run.remove_below();
             spare.push(Arc::clone(run));
         }
     }
@@ -182,6 +182,14 @@ impl Cgroup {
             events: File::open(path.join("cgroup.events"))?,
             was_killed: AtomicBool::new(false),
         })
+    }
+
+    /// Removes the empty groups the program made in it. Mostly there are none, which its count of links says at once: two,
+    /// and one for each group directly below.
+    fn remove_below(&self) {
+        if self.directory.metadata().map_or(true, |folder| folder.nlink() > 2) {
+            remove_below(&self.path, DEPTH_MAX);
+        }
     }
 
     /// Whether anything lives in it or below. A group that was removed is empty.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_BAD_EXE_FORMAT, ERROR_BAD_PATHNAME, ERROR_CHILD_NOT_COMPLETE, ERROR_DIRECTORY,
@@ -28,6 +28,11 @@ pub use super::ask_helper::run as run_ask_helper;
 
 /// How soon a job is asked again when it counts a process that can't be opened: one that is just beginning or ending.
 const RECHECK: Duration = Duration::from_millis(5);
+
+/// A program older than this that has no console will have none.
+const CONSOLE_COMES_WITHIN: Duration = Duration::from_millis(250);
+/// Between two attempts to reach the console of a younger one.
+const CONSOLE_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where a service's runs live.
 #[derive(Debug)]
@@ -94,6 +99,7 @@ impl Place {
         let stamp = process::created_at(created.process.as_handle()).map_err(refused)?;
         let tree = Tree {
             pid: created.pid,
+            born: Instant::now(),
             stamp,
             exit: None,
             ending: None,
@@ -156,6 +162,8 @@ fn refusal(program: &Path, directory: &Path, source: io::Error) -> SpawnError {
 pub struct Tree {
     pid: u32,
     stamp: u64,
+    /// When it was started, on our clock.
+    born: Instant,
     exit: Option<Exit>,
     /// Registered when somebody first waits for the main process.
     ending: Option<Wait>,
@@ -255,8 +263,8 @@ impl Tree {
 
     fn ask_somebody(&self, method: Method) -> io::Result<()> {
         match method {
-            Method::CtrlC => console::send(CTRL_C_EVENT, self.living()),
-            Method::CtrlBreak => console::send(CTRL_BREAK_EVENT, self.living()),
+            Method::CtrlC => self.send_event(CTRL_C_EVENT),
+            Method::CtrlBreak => self.send_event(CTRL_BREAK_EVENT),
             Method::CloseWindows | Method::QuitThreads => {
                 let helper = ask_helper::start(method, &self.members())?;
                 *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = Some(helper);
@@ -266,6 +274,20 @@ impl Tree {
                 io::ErrorKind::Unsupported,
                 format!("cannot send signal {number}: Windows has no signals"),
             )),
+        }
+    }
+
+    /// A program gets its console while it is being started, some milliseconds after it exists: one asked to stop at once
+    /// is asked again for a short while before that counts as "it has none".
+    fn send_event(&self, event: u32) -> io::Result<()> {
+        let young_until = self.born + CONSOLE_COMES_WITHIN;
+        loop {
+            let sent = console::send(event, self.living());
+            if sent.is_ok() || Instant::now() >= young_until || self.is_empty() {
+                return sent;
+            }
+            #[expect(clippy::disallowed_methods, reason = "nothing tells when the console comes; bounded by its age")]
+            std::thread::sleep(CONSOLE_AGAIN);
         }
     }
 

@@ -40,7 +40,7 @@ fn a_unit_says_what_the_guard_relies_on() {
         "Description=Payment API, 100 %% ours second line",
         "Type=notify",
         "NotifyAccess=main",
-        "Restart=always",
+        "Restart=on-failure",
         "RestartPreventExitStatus=78",
         "StartLimitIntervalSec=0",
         "KillMode=mixed",

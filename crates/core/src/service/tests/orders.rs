@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::script::{Stage, adjust, check, check_with, spec};
 use crate::event::RunId;
+use crate::exit::Exit;
 use crate::status::{History, Phase};
 use std::time::Duration;
 
@@ -295,7 +296,10 @@ fn an_ordered_start_resets_the_counts() {
     assert_eq!(stage.service.status().restarts, 2);
     stage.play("spawned; restart; exit 0; emptied");
     assert_eq!(stage.service.status().restarts, 0);
-    assert_eq!(stage.service.history(stage.now), History { last_run: RunId(4), ..History::default() });
+    assert_eq!(
+        stage.service.history(stage.now),
+        History { last_run: RunId(4), last_exit: stage.service.status().last_exit, ..History::default() }
+    );
 }
 
 #[test]
@@ -349,4 +353,11 @@ fn quarantine_goes_on_under_a_new_guard_for_what_is_left_of_it() {
         adjust(&mut other, change);
         assert_eq!(Stage::new(other, history.clone()).service.status().phase, Phase::Down, "{change}");
     }
+}
+
+#[test]
+fn a_service_that_was_done_is_done_under_the_next_guard_too() {
+    let done = History { last_run: RunId(8), done: true, last_exit: Some(Exit::Code(0)), ..History::default() };
+    let stage = Stage::new(spec(), done.clone());
+    assert_eq!((stage.service.status().phase, stage.service.history(stage.now)), (Phase::Done, done));
 }
