@@ -55,7 +55,7 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
                     }
                     Command::Drain { reply } => {
                         drain(&pumps).await;
-                        drop(reply.send(keeper.borrow_mut().take_tail()));
+                        drop(reply.send(keeper.borrow().tail()));
                     }
                 }
             }
@@ -91,7 +91,7 @@ impl Pump {
             }
             // The second of the two; one that is aborted never comes here.
             if let Some(ended) = Rc::into_inner(ended).and_then(Cell::into_inner) {
-                drop(ended.send(keeper.borrow_mut().take_tail()));
+                drop(ended.send(keeper.borrow().tail()));
             }
         });
         Self { drains, task: task.abort_handle() }
@@ -262,8 +262,9 @@ impl Keeper {
         self.pending.extend(news.map(PlaneNews::File));
     }
 
-    fn take_tail(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.tail).into()
+    /// The last lines of the run. They stay until the next run begins: who is told unasked may be asking already.
+    fn tail(&self) -> Vec<String> {
+        self.tail.iter().cloned().collect()
     }
 }
 

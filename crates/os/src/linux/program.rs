@@ -15,7 +15,7 @@ const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Errors: `NotFound`, `PermissionDenied`, `IsADirectory`; the text says what was looked for and where.
 pub fn find(program: &str, directory: &Path, env: &[(OsString, OsString)]) -> io::Result<PathBuf> {
     if program.is_empty() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "no program is named"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "\"\": no program is named"));
     }
     if program.contains('/') {
         let path = directory.join(program); // an absolute program replaces the directory
@@ -45,7 +45,9 @@ fn search(program: &str, path: &OsStr) -> io::Result<PathBuf> {
     }
     Err(match refused {
         Some((candidate, error)) => io::Error::new(error.kind(), format!("{}: {error}", candidate.display())),
-        None => io::Error::new(ErrorKind::NotFound, format!("{program} is in no folder of PATH ({})", path.display())),
+        None => {
+            io::Error::new(ErrorKind::NotFound, format!("{program}: it is in no folder of PATH ({})", path.display()))
+        }
     })
 }
 

@@ -16,7 +16,7 @@ const STARTABLE: [&str; 4] = [".com", ".exe", ".bat", ".cmd"];
 /// PATHEXT are tried.
 pub fn find(program: &str, directory: &Path, env: &[(OsString, OsString)]) -> io::Result<PathBuf> {
     if program.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot start a program without a name"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "\"\": no program is named"));
     }
     let path = Path::new(program);
     let endings = endings(env);
@@ -24,7 +24,7 @@ pub fn find(program: &str, directory: &Path, env: &[(OsString, OsString)]) -> io
         return existing(path, &endings)?.ok_or_else(|| missing(path, &endings));
     }
     if matches!(path.components().next(), Some(Component::Prefix(_))) {
-        let text = format!("cannot start {program}: name its folder too, not only the drive");
+        let text = format!("{program}: name its folder too, not only the drive");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     if program.contains(['\\', '/']) {
@@ -41,7 +41,7 @@ pub fn find(program: &str, directory: &Path, env: &[(OsString, OsString)]) -> io
             return Ok(found);
         }
     }
-    let text = format!("{program} is in no folder of PATH ({})", search.display());
+    let text = format!("{program}: it is in no folder of PATH ({})", search.display());
     Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
@@ -74,12 +74,12 @@ fn endings(env: &[(OsString, OsString)]) -> Vec<String> {
 fn existing(path: &Path, endings: &[String]) -> io::Result<Option<PathBuf>> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => {
-            let text = format!("cannot start {}: it is a folder", path.display());
+            let text = format!("{}: it is a folder", path.display());
             Err(io::Error::new(io::ErrorKind::IsADirectory, text))
         }
         Ok(_) => Ok(Some(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => with_ending(path, endings),
-        Err(error) => Err(io::Error::new(error.kind(), format!("cannot look at {}: {error}", path.display()))),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     }
 }
 
