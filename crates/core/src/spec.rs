@@ -26,6 +26,22 @@ pub struct Spec {
     pub log: Log,
 }
 
+impl Spec {
+    /// The program itself, or where its output goes, is another in `new`: a living run can't take that over.
+    #[must_use]
+    pub fn needs_new_run(&self, new: &Self) -> bool {
+        let files = |spec: &Self| (spec.log.managed, spec.log.stdout.clone(), spec.log.stderr.clone());
+        self.launch != new.launch || files(self) != files(new)
+    }
+
+    /// This spec with everything of `new` that a living run can take over.
+    #[must_use]
+    pub fn held_against(&self, new: Self) -> Self {
+        let log = Log { rotate: new.log.rotate, ..self.log.clone() };
+        Self { launch: self.launch.clone(), log, ..new }
+    }
+}
+
 /// When a service is started without a person asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartMode {

@@ -17,7 +17,7 @@ impl Service {
         }
         let old = std::mem::replace(&mut self.spec, spec);
         self.tally.forgive();
-        let (replaced, may_start) = (needs_new_run(&old, &self.spec), self.may_start());
+        let (replaced, may_start) = (old.needs_new_run(&self.spec), self.may_start());
         match &mut self.state {
             State::Down | State::Done | State::Retired => changed(Replaces::Nothing, out),
             State::Quarantined(_) | State::Backoff { .. } if !may_start => {
@@ -82,10 +82,4 @@ enum Replaces {
 
 fn changed(replaces: Replaces, out: &mut Vec<Effect>) {
     out.push(Effect::Record(Record::SpecChanged { restart: replaces == Replaces::Run }));
-}
-
-/// The program itself, or where its output goes, is another: a living run can't take that over.
-fn needs_new_run(old: &Spec, new: &Spec) -> bool {
-    let destinations = |spec: &Spec| (spec.log.managed, spec.log.stdout.clone(), spec.log.stderr.clone());
-    old.launch != new.launch || destinations(old) != destinations(new)
 }

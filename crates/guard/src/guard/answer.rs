@@ -1,9 +1,9 @@
 //! Answers what clients ask over the control channel.
 
 use mainstay_core::event::{Event, Order, Verb};
-use mainstay_core::spec::{Log, Spec};
+use mainstay_core::spec::Spec;
 use mainstay_wire::control::{Answer, Ask, Code, Place, Refusal};
-use mainstay_wire::record::{What, verb_text};
+use mainstay_wire::record::What;
 use mainstay_wire::spec::Problems;
 use mainstay_wire::status::{ServiceStatus, State};
 use tokio::sync::oneshot;
@@ -49,7 +49,7 @@ impl Guard {
         self.handle_order(Order { verb, by });
         match self.refused.take() {
             None => Ok(()),
-            Some(why) => Err(refusal(Code::Refused, format!("cannot {} {}: {why}", verb_text(verb), self.name))),
+            Some(why) => Err(refusal(Code::Refused, why)),
         }
     }
 
@@ -71,14 +71,11 @@ impl Guard {
             Reading::Same => Ok(()),
             Reading::New(spec) if hold => {
                 let old = self.service.spec();
-                let files = |log: &Log| (log.managed, log.stdout.clone(), log.stderr.clone());
-                let held = old.launch != spec.launch || files(&old.log) != files(&spec.log);
-                let log = Log { rotate: spec.log.rotate, ..old.log.clone() };
-                let spec = Spec { launch: old.launch.clone(), log, ..*spec };
-                if held {
+                if old.needs_new_run(&spec) {
+                    // What is held back is read again at the next start.
                     self.spec_file.forget();
                 }
-                self.take_spec(spec);
+                self.take_spec(old.held_against(*spec));
                 Ok(())
             }
             Reading::New(spec) => {

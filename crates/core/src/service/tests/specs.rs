@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::script::{check, check_with};
+use super::script::{check, check_with, spec};
 
 #[test]
 fn an_equal_spec_or_one_of_another_name_is_ignored() {
@@ -254,4 +254,19 @@ fn any_change_forgives_what_was_before() {
             emptied                  quarantined quarantined: 1 in 300s, release None | REPORT
         "#]],
     );
+}
+
+#[test]
+fn what_is_held_back_needs_no_new_run_and_the_rest_is_taken() {
+    let old = spec();
+    let mut new = spec();
+    new.launch.args = vec!["--other".to_owned()];
+    new.log.stdout = Some("elsewhere.log".to_owned());
+    new.log.rotate.keep = 99;
+    new.description = "another".to_owned();
+    assert!(old.needs_new_run(&new));
+    let held = old.held_against(new.clone());
+    assert!(!old.needs_new_run(&held));
+    assert_eq!((held.log.rotate.keep, held.description.as_str()), (99, "another"));
+    assert!(held.needs_new_run(&new), "what was held back is still wanted");
 }
