@@ -6,6 +6,8 @@
 //! [`event::Effect`]s that come back. It sends [`event::Event::Deadline`] when the time named by `Service::deadline` has come.
 //! There is no other way in or out: no clock, no I/O, no chance that the caller did not pass as a seed.
 
+// A new state, event or verb must be answered everywhere it is matched.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 #![forbid(unsafe_code)]
 
 pub mod event;
