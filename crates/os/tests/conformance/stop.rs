@@ -36,6 +36,25 @@ async fn one_ask_is_one_event() {
     }
 }
 
+/// On Windows a program gets its console some milliseconds after it exists.
+#[tokio::test]
+async fn a_program_that_was_just_started_can_be_asked() {
+    for stage in Stage::each() {
+        for _ in 0..10 {
+            let mut run = stage.start(&["forever"]);
+            run.tree.ask(Method::CtrlC).unwrap();
+            if under_wine() {
+                // It may lose an event that comes before the program's first instruction; that it can be asked is what counts.
+                run.tree.kill().unwrap();
+                run.exited().await;
+                continue;
+            }
+            let interrupted = if cfg!(windows) { Exit::Code(0xC000_013A) } else { Exit::Signal(2) };
+            assert_eq!(run.exited().await, interrupted);
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_printed_while_stopping_is_kept() {
     let stage = Stage::new();
