@@ -25,6 +25,8 @@ use crate::{EXIT_GAVE_UP, OwnerKind, Setup, control};
 
 /// Questions of clients under way.
 const QUESTIONS_MAX: usize = 64;
+/// Between two attempts to begin.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What the guard before us left must be gone by then.
 const LEFTOVERS_LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,12 +46,31 @@ pub(crate) fn guarded(setup: Setup, owner: Owner) -> i32 {
 
 async fn serve(setup: Setup, mut owner: Owner) -> io::Result<i32> {
     owner.report(Report::Starting, LEFTOVERS_LIMIT, "starting");
-    let begun = begin(&setup).await;
-    let (parts, lock) = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            owner.report(Report::Stopped { exit: None, failed: true }, Duration::ZERO, &error.to_string());
-            return Err(error);
+    let mut told = String::new();
+    let (parts, lock) = loop {
+        match begin(&setup).await {
+            Ok(begun) => break begun,
+            Err(Hindrance::Lasting(error)) => {
+                owner.report(Report::Stopped { exit: None, failed: true }, Duration::ZERO, &error.to_string());
+                return Err(error);
+            }
+            Err(Hindrance::Passing(error)) => {
+                let text = format!("cannot begin yet, trying again: {error}");
+                if text != told {
+                    // Once for each reason, however long it lasts.
+                    oslog::write(oslog::Level::Warning, &setup.name, &text);
+                    told.clone_from(&text);
+                }
+                owner.report(Report::Starting, LEFTOVERS_LIMIT, &text);
+                owner.pulse();
+                tokio::select! {
+                    _ = owner.request() => {
+                        owner.report(Report::Stopped { exit: None, failed: false }, Duration::ZERO, "ended");
+                        return Ok(0);
+                    }
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+            }
         }
     };
     let first = parts.first;
@@ -60,16 +81,29 @@ async fn serve(setup: Setup, mut owner: Owner) -> io::Result<i32> {
     Ok(code)
 }
 
-/// Takes the service over: its lock, its journal, its spec, what a dead guard left.
-async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
-    let (layout, name) = (&setup.layout, setup.name.as_str());
-    // What programs print may be as secret as what they are told.
-    for folder in [layout.run.clone(), layout.logs_of(name)] {
-        files::make_private_dir(&folder)?;
+/// Why a guard can't begin.
+enum Hindrance {
+    /// Somebody else guards the service, or its spec was never good: a person must act.
+    Lasting(io::Error),
+    /// A full disk, a folder in the way, no descriptors, a leftover that will not die: it may be over at the next try.
+    Passing(io::Error),
+}
+
+impl From<io::Error> for Hindrance {
+    fn from(error: io::Error) -> Self {
+        Self::Passing(error)
     }
+}
+
+/// Takes the service over: its lock, its journal, its spec, what a dead guard left.
+async fn begin(setup: &Setup) -> Result<(Parts, Lock), Hindrance> {
+    let (layout, name) = (&setup.layout, setup.name.as_str());
+    files::make_private_dir(&layout.run)?;
+    // What programs print may be as secret as what they are told. A folder that can't be made now is made with its first file.
+    drop(files::make_private_dir(&layout.logs_of(name)));
     let lock = lock(setup)?;
     let (mut journal, found) = Journal::open(layout, name, now())?;
-    let (spec_file, spec, problems) = SpecFile::open(layout, name)?;
+    let (spec_file, spec, problems) = SpecFile::open(layout, name).map_err(Hindrance::Lasting)?;
     let place = Place::claim(&layout.mark(name))?;
     let known = journal.memory().program.map(|program| (program.pid, program.stamp));
     let ended = place.end_leftovers(known, LEFTOVERS_LIMIT).await?;
@@ -101,7 +135,7 @@ async fn begin(setup: &Setup) -> io::Result<(Parts, Lock)> {
     Ok((parts, lock))
 }
 
-fn lock(setup: &Setup) -> io::Result<Lock> {
+fn lock(setup: &Setup) -> Result<Lock, Hindrance> {
     let path = setup.layout.lock(&setup.name);
     let pid = std::process::id();
     let note = format!("{pid} {}", process::start_stamp(pid)?);
@@ -110,7 +144,8 @@ fn lock(setup: &Setup) -> io::Result<Lock> {
         None => {
             let holder = files::lock_note(&path)?.unwrap_or_default();
             let pid = holder.split(' ').next().unwrap_or("unknown").to_owned();
-            Err(io::Error::other(format!("cannot guard {}: another guard has it (pid {pid})", setup.name)))
+            let text = format!("cannot guard {}: another guard has it (pid {pid})", setup.name);
+            Err(Hindrance::Lasting(io::Error::other(text)))
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What a guard finds on the disk may be bad, and the disk may refuse.
 
 use std::fs;
+use std::time::Duration;
 
 use mainstay_wire::record::What;
 
-use crate::world::{World, face};
+use crate::guard;
+use crate::world::{World, face, try_wait};
 
 #[test]
 fn a_corrupt_journal_is_kept_aside_and_said() {
@@ -81,6 +83,19 @@ fn a_journal_that_can_not_be_opened_is_tried_until_it_can() {
     let (_, run) = world.healthy_after(server, before.run);
     assert_eq!(run, before.run + 1);
     assert_eq!(world.face("other"), Some(face(&other)));
+}
+
+/// Nobody starts this guard again: it must try by itself, also where an owner would give it up.
+#[test]
+fn a_guard_that_can_not_begin_yet_tries_until_it_can() {
+    let world = World::new();
+    world.fixture("web", &["forever"], "");
+    let journal = world.layout.journal("web");
+    fs::create_dir_all(&journal).unwrap();
+    guard::begin(&world, "web");
+    assert!(try_wait(Duration::from_millis(300), || world.look("web")?.pid).is_none());
+    fs::remove_dir(&journal).unwrap();
+    world.until_up("web");
 }
 
 #[cfg(unix)]
