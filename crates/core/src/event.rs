@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::exit::Exit;
-use crate::spec::{Ask, Launch, Probe, Spec};
+use crate::spec::{After, Ask, HookPoint, Launch, Probe, Reload, Spec};
+use crate::status::Standing;
 
 /// One incarnation of a service's process tree. Never reused, so late news of run 3 can't touch run 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -32,6 +33,33 @@ pub enum Event {
     Ready(RunId),
     /// A probe's attempt failed; the text says why.
     NotReady(RunId, String),
+    /// `Effect::Hook` is over. For a point that was killed by `Effect::EndHook` too.
+    Hooked(RunId, HookPoint, HookEnd),
+    /// `Effect::Adopt` worked: this is the main process now, and its end will be told by `Exited`.
+    Adopted(RunId, Pid),
+    /// It did not, and never will: what the program left behind can't be told; the text says why.
+    AdoptFailed(RunId, String),
+    /// `Effect::Pause` was carried out or could not be.
+    Paused(RunId, Result<(), String>),
+    /// `Effect::Reload` was carried out or could not be.
+    Reloaded(RunId, Result<(), String>),
+    /// A run has run into a limit of its resources.
+    LimitHit(RunId, Limit),
+    /// `Effect::Await` is under way: these are the services that its list stands for, each with the place in that list. Again when
+    /// they are others (a service was added to a group). No answer to an earlier `Await` may come after a later one.
+    Awaiting(Vec<(usize, String)>),
+    /// How one of them is now; `None`: nobody guards it.
+    Seen(String, Option<Sight>),
+    /// So many services that come after this one are alive now; none until this says so.
+    Dependents(u32),
+    /// A file that is watched has changed.
+    FileChanged(String),
+    /// A log file was begun anew; this is the old one.
+    Rotated(String),
+    /// The machine goes to sleep.
+    Suspending,
+    /// The machine woke up: look at the deadlines again.
+    Resumed,
     /// A new valid spec.
     SpecChanged(Box<Spec>),
     /// A new guard took over from a dead one that had `Service::wanted`: start, but go on with the counts of `History`
@@ -39,6 +67,37 @@ pub enum Event {
     Resume,
     /// The time that `Service::deadline` named has come.
     Deadline,
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookEnd {
+    /// By itself.
+    Exited(Exit),
+    /// It took too long and was ended with all it had started.
+    TimedOut,
+    /// By `Effect::EndHook`.
+    Ended,
+    /// It could not be started; the text says why.
+    NotStarted(String),
+}
+
+/// How another service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// How far it has come.
+    pub standing: Standing,
+    /// Its newest run.
+    pub run: RunId,
+}
+
+/// A limit of a run's resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Of memory.
+    Memory,
+    /// Of processes.
+    Processes,
 }
 
 /// What somebody wants.
@@ -55,6 +114,8 @@ pub struct Order {
 pub enum Verb {
     /// Be up: cuts a back-off short, leaves quarantine; nothing to do if it is up.
     Start,
+    /// The same without waiting for what must be there before.
+    StartNow,
     /// Be down, by the ladder.
     Stop,
     /// Stop by the ladder if it runs, then start.
@@ -63,13 +124,22 @@ pub enum Verb {
     Kill,
     /// End the run by the ladder, then the guard itself: the OS's service manager or `up` wants it gone. Nothing is started any more.
     Retire,
+    /// The same, because everything goes down: the run is ended only when no service that comes after this one lives, or that took too long.
+    /// Meanwhile nothing is restarted.
+    Shutdown,
+    /// Halt the living run as a whole.
+    Pause,
+    /// Let it go on.
+    Continue,
+    /// Make the program read its configuration again.
+    Reload,
 }
 
 /// Something the shell must do. None may block the machine; each is answered by a later event where it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Start this. Answer: `Spawned` or `SpawnFailed`, later `Exited`, then `Emptied`.
-    Spawn(RunId, Launch),
+    Spawn(RunId, Box<Launch>),
     /// Ask the run to end. Answer: `Asked`. (`Ask::Terminate` never comes here: that is `Kill`.)
     Ask(RunId, Ask),
     /// End the whole tree. May be repeated. No answer but `Exited` and `Emptied`; when the tree is empty already: `Emptied`.
@@ -77,6 +147,22 @@ pub enum Effect {
     /// Make one attempt of a `Tcp` or `Http` probe, or watch for a `Log` line from now on. Answer: `Ready` or `NotReady`.
     /// (`Probe::Delay` never comes here: that is a deadline.)
     Probe(RunId, Probe),
+    /// Run the hook of the spec in force for this moment. Answer: `Hooked`. The text: what it is about (`OnRotate`: the old
+    /// file; `OnExit`: `asked` if the run was asked to end, else `itself`).
+    Hook(RunId, HookPoint, Option<String>),
+    /// End that hook with all it started. Answer: `Hooked`, once for both: if its end was told already, nothing is to be done.
+    EndHook(RunId, HookPoint),
+    /// Find the process that the ended main process left to be the main one; with a file: wait until that names one. Answer: `Adopted` or
+    /// `AdoptFailed`; none is needed once the run is being ended.
+    Adopt(RunId, Option<String>),
+    /// Halt every process of the run. Answer: `Paused`.
+    Pause(RunId),
+    /// Let them go on. No answer. May come for a run that is not halted.
+    Continue(RunId),
+    /// Tell the program. Answer: `Reloaded`.
+    Reload(RunId, Reload),
+    /// Watch these from now on, instead of what was watched before; empty: nothing. Answer: `Awaiting`, then `Seen` of each and at each change.
+    Await(Vec<After>),
     /// Write this down.
     Record(Record),
     /// The state changed: `Service::status` has it.
@@ -99,6 +185,53 @@ pub enum Record {
     Spawned(RunId, Pid),
     /// It could not be started.
     SpawnFailed(RunId, String),
+    /// Another process is the run's main process now.
+    Adopted(RunId, Pid),
+    /// None could be found.
+    AdoptFailed(RunId, String),
+    /// The start waits for these.
+    Waiting(Vec<String>),
+    /// It is not started for this reason: another service. It starts when that comes good.
+    Skipped(String),
+    /// It is ended, or its next start given up, for this reason: another service.
+    Followed {
+        /// What became of the other.
+        reason: String,
+        /// It starts again when everything that must be there is; else it stays down.
+        restart: bool,
+    },
+    /// A hook was run.
+    Hooked {
+        /// For which run.
+        run: RunId,
+        /// When.
+        point: HookPoint,
+        /// How it ended.
+        end: HookEnd,
+    },
+    /// The run is halted.
+    Paused(RunId),
+    /// It could not be.
+    PauseFailed(RunId, String),
+    /// It goes on.
+    Continued(RunId),
+    /// The program was told to read its configuration again.
+    Reloaded(RunId),
+    /// It could not be told.
+    ReloadFailed(RunId, String),
+    /// The run has run into a limit.
+    LimitHit(RunId, Limit),
+    /// A watched file has changed: the run is replaced, or told.
+    FileChanged(String),
+    /// The run lived longer than it may.
+    Overdue {
+        /// Which.
+        run: RunId,
+        /// The limit.
+        after: Duration,
+    },
+    /// The end waits for so many services that come after this one.
+    Holding(u32),
     /// It is up, so long after its start.
     Ready(RunId, Duration),
     /// It was not up in time; `last` is what the last attempt said.

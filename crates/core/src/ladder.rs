@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::spec::{Ask, Step, Stop};
+use crate::spec::{Ask, HookPoint, Hooks, Step, Stop};
 use crate::time::Mono;
 
 /// When the main process has ended on being asked, its descendants get what is left of the step's wait, but no more than this.
@@ -13,6 +13,8 @@ pub const LINGER_MAX: Duration = Duration::from_secs(2);
 pub const REKILL_FIRST: Duration = Duration::from_secs(1);
 /// …up to this. It never stops: a process stuck in the kernel may come back, and nothing may be spawned beside it.
 pub const REKILL_MAX: Duration = Duration::from_secs(30);
+/// When everything goes down, a run waits so long for those that come after it.
+pub const SHUTDOWN_HOLD_MAX: Duration = Duration::from_secs(60);
 /// What a stop may take beyond the waits of its ladder: the kill itself and the last words into the log.
 pub const STOP_MARGIN: Duration = Duration::from_secs(5);
 
@@ -56,10 +58,14 @@ pub(crate) fn linger_until(now: Mono, step_until: Mono) -> Mono {
     step_until.min(now.after(LINGER_MAX)).max(now)
 }
 
-/// The longest a stop may take: every wait before the kill, and a margin.
-pub(crate) fn longest(stop: &Stop) -> Duration {
-    let asked = stop.ladder.iter().take_while(|step| step.ask != Ask::Terminate);
-    asked.fold(STOP_MARGIN, |sum, step| sum.saturating_add(step.wait))
+/// The longest a stop may take: the hooks around it, every wait before the kill, and a margin. When everything goes down,
+/// `SHUTDOWN_HOLD_MAX` comes before it.
+#[must_use]
+pub fn longest(stop: &Stop, hooks: &Hooks) -> Duration {
+    let waited_for = [HookPoint::PreStop, HookPoint::PostStop];
+    let hooked = waited_for.iter().filter_map(|point| hooks.at.get(point)).map(|hook| hook.timeout);
+    let asked = stop.ladder.iter().take_while(|step| step.ask != Ask::Terminate).map(|step| step.wait);
+    hooked.chain(asked).fold(STOP_MARGIN, Duration::saturating_add)
 }
 
 /// How often a tree was killed and when it is killed again.

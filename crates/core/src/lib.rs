@@ -12,6 +12,7 @@
 
 pub mod event;
 pub mod exit;
+pub mod graph;
 pub mod ladder;
 pub mod quarantine;
 pub mod restart;

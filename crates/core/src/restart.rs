@@ -19,15 +19,17 @@ pub(crate) enum End {
     Exited(Exit, Duration),
     /// It could not be started.
     NotStarted,
-    /// It was not ready in time.
+    /// It was not ready in time, or its main process could not be found.
     NotReady,
+    /// It lived longer than it may: so long.
+    TooLong(Duration),
 }
 
 impl End {
     /// A stable run forgives the failures before it. One that never got ready was never stable, however long it lived.
     pub(crate) fn is_stable(self, restart: &Restart) -> bool {
         match self {
-            Self::Exited(_, lived) => lived >= restart.stable_after,
+            Self::Exited(_, lived) | Self::TooLong(lived) => lived >= restart.stable_after,
             Self::NotStarted | Self::NotReady => false,
         }
     }
@@ -36,7 +38,7 @@ impl End {
     pub(crate) fn exit(self) -> Option<Exit> {
         match self {
             Self::Exited(exit, _) => Some(exit),
-            Self::NotStarted | Self::NotReady => None,
+            Self::NotStarted | Self::NotReady | Self::TooLong(_) => None,
         }
     }
 }
@@ -64,7 +66,7 @@ pub(crate) fn verdict(restart: &Restart, end: End) -> Verdict {
             Some(OnExit::Done | OnExit::Fail) => Verdict::Done,
             None => general(exit.is_success()),
         },
-        End::NotStarted | End::NotReady => general(false),
+        End::NotStarted | End::NotReady | End::TooLong(_) => general(false),
     }
 }
 

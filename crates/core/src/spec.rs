@@ -1,27 +1,61 @@
 //! The wanted state of a service as validated values. `mainstay-wire` makes them from TOML and is the only place that can refuse one.
 
+mod hooks;
+mod launch;
+mod order;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::exit::Exit;
 
+pub use hooks::{Hook, HookPoint, Hooks, Names};
+pub use launch::{
+    Account, CAPABILITIES, Cpu, Env, EnvValue, IoPriority, Launch, Priority, Resources, Rlimit, RlimitValue, Stdin,
+    default_capabilities,
+};
+pub use order::{After, Awaited, Follow, Instance, Instances, Until};
+
 /// Everything a guard must know of its service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The file's name without `.toml`; letters, digits, `-`, `_`, `.`, at most 64 characters, starts with a letter or digit.
+    /// An instance has `@` and its number behind it: `web@2`.
     pub name: String,
+    /// What people see in the system's list of services; empty: the name.
+    pub display_name: String,
     /// One line for people.
     pub description: String,
+    /// What it belongs to: `@web` on the command line means all of a group. Sorted, each once.
+    pub groups: Vec<String>,
     /// When the OS or `up` starts it.
     pub start: StartMode,
+    /// What its main process is, and when its work is done.
+    pub kind: Kind,
+    /// How many of it there are; `None`: one, under its plain name.
+    pub instances: Option<Instances>,
+    /// Which of them this is; `None` for a plain service and for the spec as written.
+    pub instance: Option<Instance>,
+    /// What must be there before it is started.
+    pub after: Vec<After>,
+    /// It waits for that so long, then it is skipped.
+    pub after_timeout: Option<Duration>,
     /// What to run.
     pub launch: Launch,
+    /// Commands of its own at certain moments.
+    pub hooks: Hooks,
     /// When a run counts as up.
     pub ready: Ready,
     /// What follows when a run ends by itself.
     pub restart: Restart,
+    /// A run that lives longer is ended, as a failure. `None`: it may live for ever.
+    pub max_runtime: Option<Duration>,
     /// How a run is ended.
     pub stop: Stop,
+    /// How it is told to read its configuration again; `None`: it can't be.
+    pub reload: Option<Reload>,
+    /// Files whose change restarts or reloads it; `None`: none.
+    pub watch: Option<Watch>,
     /// Where its output goes.
     pub log: Log,
 }
@@ -31,15 +65,55 @@ impl Spec {
     #[must_use]
     pub fn needs_new_run(&self, new: &Self) -> bool {
         let files = |spec: &Self| (spec.log.managed, spec.log.stdout.clone(), spec.log.stderr.clone());
-        self.launch != new.launch || files(self) != files(new)
+        self.launch != new.launch || self.kind != new.kind || files(self) != files(new)
     }
 
     /// This spec with everything of `new` that a living run can take over.
     #[must_use]
     pub fn held_against(&self, new: Self) -> Self {
         let log = Log { rotate: new.log.rotate, ..self.log.clone() };
-        Self { launch: self.launch.clone(), log, ..new }
+        Self { launch: self.launch.clone(), kind: self.kind.clone(), log, ..new }
     }
+}
+
+/// What a service's main process is, and when its work is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The process that was started, for as long as it lives.
+    Simple,
+    /// The same, but it is to end: others that come after it wait until it has ended well, and then it stays *done*.
+    Once,
+    /// The process that was started ends with 0 and leaves another behind, which is the main process from then on.
+    Forking {
+        /// The file that it writes the other's pid to; `None`: what it left is looked at.
+        pid_file: Option<String>,
+    },
+}
+
+/// How a program is told to read its configuration again, while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reload {
+    /// Linux: this signal to the main process.
+    Signal(u8),
+    /// A command with its arguments; gets `MAINSTAY_PID`. Ended when it takes longer than the time.
+    Command(Vec<String>, Duration),
+    /// Windows: this named event is set.
+    Event(String),
+}
+
+/// Files whose change restarts or reloads a service: for development.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Folders (with all below) or files; relative to the working directory.
+    pub paths: Vec<String>,
+    /// Only names that match one of these (`*`, `?`) count; empty: all.
+    pub only: Vec<String>,
+    /// Names that match one of these (`*`, `?`) don't count; a folder's name leaves out all below it.
+    pub ignore: Vec<String>,
+    /// A burst of changes is over when nothing changed for so long.
+    pub settle: Duration,
+    /// Reload instead of restart.
+    pub reload: bool,
 }
 
 /// When a service is started without a person asking.
@@ -53,30 +127,6 @@ pub enum StartMode {
     Manual,
     /// Not at all: an order to start is refused.
     Disabled,
-}
-
-/// What to run and with what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch {
-    /// A path, or a bare name that is searched in PATH.
-    pub program: String,
-    /// Reach the program exactly as written.
-    pub args: Vec<String>,
-    /// Working directory; `None`: the program's folder if its path is absolute, else the home folder.
-    pub directory: Option<String>,
-    /// Variables added to the guard's environment, or all of them.
-    pub env: Env,
-    /// Lets descendants leave the tree and outlive a stop (updaters).
-    pub breakaway: bool,
-}
-
-/// The program's environment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Env {
-    /// Only `vars` and mainstay's own variables instead of the guard's environment.
-    pub replace: bool,
-    /// In the spec's order.
-    pub vars: Vec<(String, String)>,
 }
 
 /// When a run counts as up.

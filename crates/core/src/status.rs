@@ -11,10 +11,16 @@ use crate::time::Mono;
 pub enum Phase {
     /// Nothing runs and nothing is wanted.
     Down,
+    /// It shall start, and waits for other services.
+    Waiting,
+    /// It shall run, but another service failed or did not come; it starts when that comes good.
+    Skipped,
     /// A run exists, or is being made, and is not ready yet.
     Starting,
     /// It runs and is ready.
     Up,
+    /// A living run is halted as a whole.
+    Paused,
     /// It is being ended, or what its main process left behind is.
     Stopping,
     /// It ended by itself; the next start waits.
@@ -25,8 +31,23 @@ pub enum Phase {
     Done,
 }
 
+/// How far a service has come, for those that come after it: each includes the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It will not come without a person: stopped by order, skipped, quarantined, or over as a failure.
+    Failed,
+    /// It is on its way: waiting, in back-off, being started or replaced.
+    Pending,
+    /// Its process exists.
+    Started,
+    /// It is up; one of kind `once`: never this, but `Done`.
+    Ready,
+    /// It is over, and well.
+    Done,
+}
+
 /// One look at a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Its state.
     pub phase: Phase,
@@ -42,6 +63,10 @@ pub struct Status {
     pub next: Option<Mono>,
     /// How the last run ended.
     pub last_exit: Option<Exit>,
+    /// How far it has come.
+    pub standing: Standing,
+    /// Why the phase is what it is, where that is not plain: what it waits for, why it was skipped.
+    pub note: Option<String>,
 }
 
 /// What the next guard must know of the one before; read from the journal.

@@ -80,7 +80,7 @@ impl Driver {
         if !effects.is_empty() {
             self.write(&service, now);
         }
-        let checked = self.checker.check(now, &event, before, &effects, &service);
+        let checked = self.checker.check(now, &event, &before, &effects, &service);
         self.service = Some(service);
         checked.map(|()| effects)
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use mainstay_core::event::{Event, Order, Pid, RunId, Verb};
+use mainstay_core::event::{Event, HookEnd, Limit, Order, Pid, RunId, Sight, Verb};
 use mainstay_core::exit::Exit;
-use mainstay_core::spec::Ask;
+use mainstay_core::spec::{Ask, HookPoint};
+use mainstay_core::status::Standing;
 use mainstay_core::time::{Mono, Now, Wall};
 
 /// One thing that happens to the machine.
@@ -57,6 +58,26 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
         Event::Asked(run, ask, Err(_)) => write!(f, "unasked {} {}", run.0, ask_name(ask)),
         Event::Ready(run) => write!(f, "ready {}", run.0),
         Event::NotReady(run, _) => write!(f, "notready {}", run.0),
+        Event::Hooked(run, point, end) => write!(f, "hooked {} {} {}", run.0, point.word(), hook_end(end)),
+        Event::Adopted(run, pid) => write!(f, "adopted {} {pid}", run.0),
+        Event::AdoptFailed(run, _) => write!(f, "unadopted {}", run.0),
+        Event::Paused(run, Ok(())) => write!(f, "paused {}", run.0),
+        Event::Paused(run, Err(_)) => write!(f, "unpaused {}", run.0),
+        Event::Reloaded(run, Ok(())) => write!(f, "reloaded {}", run.0),
+        Event::Reloaded(run, Err(_)) => write!(f, "unreloaded {}", run.0),
+        Event::LimitHit(run, Limit::Memory) => write!(f, "limit {} memory", run.0),
+        Event::LimitHit(run, Limit::Processes) => write!(f, "limit {} processes", run.0),
+        Event::Awaiting(list) => {
+            write!(f, "awaiting")?;
+            list.iter().try_for_each(|(place, name)| write!(f, " {place}:{name}"))
+        }
+        Event::Seen(name, None) => write!(f, "seen {name} none"),
+        Event::Seen(name, Some(sight)) => write!(f, "seen {name} {} {}", standing_name(sight.standing), sight.run.0),
+        Event::Dependents(count) => write!(f, "dependents {count}"),
+        Event::FileChanged(path) => write!(f, "changed {path}"),
+        Event::Rotated(path) => write!(f, "rotated {path}"),
+        Event::Suspending => write!(f, "suspending"),
+        Event::Resumed => write!(f, "resumed"),
         // Kept as `Input::Spec`; written as what can't be read, should one ever get here.
         Event::SpecChanged(_) => write!(f, "spec ?"),
         Event::Resume => write!(f, "resume"),
@@ -64,7 +85,53 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
     }
 }
 
-const VERBS: [(Verb, &str); 5] = [
+/// The word for how a hook ended; an exit is its code (hooks of this world are not ended by a signal).
+fn hook_end(end: &HookEnd) -> String {
+    match end {
+        HookEnd::Exited(Exit::Code(code)) => code.to_string(),
+        HookEnd::Exited(Exit::Signal(_)) => "?".into(),
+        HookEnd::TimedOut => "timeout".into(),
+        HookEnd::Ended => "ended".into(),
+        HookEnd::NotStarted(_) => "missing".into(),
+    }
+}
+
+fn named_hook_end(word: &str) -> Option<HookEnd> {
+    match word {
+        "timeout" => Some(HookEnd::TimedOut),
+        "ended" => Some(HookEnd::Ended),
+        "missing" => Some(HookEnd::NotStarted(NO_HOOK.into())),
+        code => Some(HookEnd::Exited(Exit::Code(code.parse().ok()?))),
+    }
+}
+
+const STANDINGS: [(Standing, &str); 5] = [
+    (Standing::Failed, "failed"),
+    (Standing::Pending, "pending"),
+    (Standing::Started, "started"),
+    (Standing::Ready, "ready"),
+    (Standing::Done, "done"),
+];
+
+fn standing_name(standing: Standing) -> &'static str {
+    STANDINGS.iter().find(|(known, _)| *known == standing).map_or("?", |(_, name)| name)
+}
+
+fn sight(rest: &[&str]) -> Option<Option<Sight>> {
+    if rest == ["none"] {
+        return Some(None);
+    }
+    let [word, run] = rest else { return None };
+    let (standing, _) = STANDINGS.iter().find(|(_, name)| name == word)?;
+    Some(Some(Sight { standing: *standing, run: RunId(run.parse().ok()?) }))
+}
+
+const VERBS: [(Verb, &str); 10] = [
+    (Verb::StartNow, "start-now"),
+    (Verb::Shutdown, "shutdown"),
+    (Verb::Pause, "pause"),
+    (Verb::Continue, "continue"),
+    (Verb::Reload, "reload"),
     (Verb::Start, "start"),
     (Verb::Stop, "stop"),
     (Verb::Restart, "restart"),
@@ -134,6 +201,31 @@ fn input(what: &str, rest: &[&str]) -> Option<Input> {
         "unasked" => Event::Asked(run()?, ask()?, Err(NO_ASK.into())),
         "ready" => Event::Ready(run()?),
         "notready" => Event::NotReady(run()?, NOT_READY.into()),
+        "hooked" => {
+            let point = HookPoint::ALL.into_iter().find(|point| rest.get(1) == Some(&point.word()))?;
+            Event::Hooked(run()?, point, named_hook_end(rest.get(2)?)?)
+        }
+        "adopted" => Event::Adopted(run()?, Pid::try_from(second()?).ok()?),
+        "unadopted" => Event::AdoptFailed(run()?, NO_MAIN.into()),
+        "paused" => Event::Paused(run()?, Ok(())),
+        "unpaused" => Event::Paused(run()?, Err(NO_PAUSE.into())),
+        "reloaded" => Event::Reloaded(run()?, Ok(())),
+        "unreloaded" => Event::Reloaded(run()?, Err(NO_RELOAD.into())),
+        "limit" => match *rest.get(1)? {
+            "memory" => Event::LimitHit(run()?, Limit::Memory),
+            "processes" => Event::LimitHit(run()?, Limit::Processes),
+            _ => return None,
+        },
+        "awaiting" => {
+            let other = |word: &&str| word.split_once(':').and_then(|(at, name)| Some((at.parse().ok()?, name.into())));
+            Event::Awaiting(rest.iter().map(other).collect::<Option<_>>()?)
+        }
+        "seen" => Event::Seen((*rest.first()?).into(), sight(rest.get(1..)?)?),
+        "dependents" => Event::Dependents(u32::try_from(first()?).ok()?),
+        "changed" => Event::FileChanged((*rest.first()?).into()),
+        "rotated" => Event::Rotated((*rest.first()?).into()),
+        "suspending" => Event::Suspending,
+        "resumed" => Event::Resumed,
         "resume" => Event::Resume,
         "deadline" => Event::Deadline,
         _ => return None,
@@ -144,6 +236,10 @@ fn input(what: &str, rest: &[&str]) -> Option<Input> {
 pub(crate) const NO_SPAWN: &str = "too many open files";
 pub(crate) const NO_ASK: &str = "no console";
 pub(crate) const NOT_READY: &str = "connection refused";
+pub(crate) const NO_HOOK: &str = "no such file";
+pub(crate) const NO_MAIN: &str = "two processes are left";
+pub(crate) const NO_PAUSE: &str = "no freezer";
+pub(crate) const NO_RELOAD: &str = "no such event";
 
 /// An order by somebody.
 pub(crate) fn order(verb: Verb) -> Event {

@@ -14,6 +14,7 @@ mod checker;
 mod driver;
 pub mod journal;
 mod os;
+mod others;
 mod specs;
 mod stats;
 mod world;

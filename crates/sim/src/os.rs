@@ -12,6 +12,8 @@ use crate::chance::Chance;
 pub(crate) const SPAWN_MAX: Duration = Duration::from_secs(20);
 /// The most stubborn tree is gone this long after the first kill, if it is killed again and again.
 pub(crate) const KILL_MAX: Duration = Duration::from_secs(120);
+/// A hook is over after this long at the latest.
+pub(crate) const HOOK_MAX: Duration = Duration::from_secs(15);
 /// News, and deadlines, come this late at most.
 pub(crate) const DELIVERY_MAX: Duration = Duration::from_secs(5);
 
@@ -31,21 +33,46 @@ pub(crate) struct Tree {
     pub(crate) obeys: Option<Duration>,
     /// No news of this run overtakes older news.
     pub(crate) news_until: Mono,
+    /// Its first process is to leave the main process behind. The news of its end is never told twice: nothing tells it from that of the
+    /// main process.
+    pub(crate) forks: bool,
+    /// It is halted: nothing of it ends but by force.
+    pub(crate) halted: bool,
+    /// How its main process will end when it goes on.
+    pub(crate) ends_later: Option<Exit>,
 }
 
 impl Tree {
     /// What the next program is like.
-    pub(crate) fn born(run: RunId, now: Mono, chance: &mut Chance) -> Self {
+    pub(crate) fn born(run: RunId, forks: bool, now: Mono, chance: &mut Chance) -> Self {
+        let forked = (now.after(chance.span(Duration::from_secs(2))), Exit::Code(0));
         Self {
             run,
-            fate: fate(now, chance),
+            fate: if forks && chance.percent(85) { Some(forked) } else { fate(now, chance) },
             main_alive: true,
-            leftover: if chance.percent(70) { Some(Duration::ZERO) } else { leftover(chance) },
+            leftover: if forks {
+                chance.pick(None, &[None, Some(Duration::ZERO), Some(Duration::from_secs(5))])
+            } else if chance.percent(70) {
+                Some(Duration::ZERO)
+            } else {
+                leftover(chance)
+            },
             stubborn_until: None,
             stubbornness: if chance.percent(6) { chance.span(KILL_MAX / 2) } else { Duration::ZERO },
             obeys: chance.percent(65).then(|| chance.span(Duration::from_secs(30))),
             news_until: now,
+            forks,
+            halted: false,
+            ends_later: None,
         }
+    }
+
+    /// One of its processes becomes the main process: as if it were born now, when the first has ended.
+    pub(crate) fn is_adopted(&mut self, now: Mono, chance: &mut Chance) -> Option<(Mono, Exit)> {
+        (self.main_alive, self.forks) = (true, false);
+        self.leftover = if chance.percent(70) { Some(Duration::ZERO) } else { leftover(chance) };
+        self.fate = fate(now, chance);
+        self.fate
     }
 
     /// The tree is killed now. True if that works.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::spec::{
-    Ask, Env, ExitKey, Launch, Log, OnExit, Probe, Quarantine, Ready, Restart, RestartOn, Rotate, Spec, StartMode,
-    Step, Stop,
+    Account, After, Ask, Awaited, Env, ExitKey, Follow, Hook, HookPoint, Hooks, Kind, Launch, Log, OnExit, Probe,
+    Quarantine, Ready, Reload, Resources, Restart, RestartOn, Rotate, Spec, StartMode, Stdin, Step, Stop, Until, Watch,
 };
 
 use crate::chance::Chance;
+use crate::os::HOOK_MAX;
 
 /// The most a ladder of these specs may wait: three steps of this.
 const STEP_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -22,12 +23,23 @@ pub(crate) fn spec(number: u64) -> Spec {
     let chance = &mut Chance::new(number);
     Spec {
         name: "payment".into(),
+        display_name: String::new(),
         description: format!("number {number}"),
+        groups: Vec::new(),
         start: if chance.percent(8) { StartMode::Disabled } else { StartMode::Auto },
+        kind: chance.pick(Kind::Simple, &[Kind::Simple, Kind::Simple, Kind::Once, Kind::Forking { pid_file: None }]),
+        instances: None,
+        instance: None,
+        after: if chance.percent(50) { after(chance) } else { Vec::new() },
+        after_timeout: chance.percent(60).then(|| chance.span(Duration::from_secs(300))),
         launch: launch(chance),
+        hooks: if chance.percent(50) { hooks(chance) } else { Hooks::default() },
         ready: ready(chance),
         restart: restart(chance),
+        max_runtime: chance.percent(20).then(|| Duration::from_secs(1 + chance.below(600))),
         stop: stop(chance),
+        reload: chance.percent(50).then_some(Reload::Signal(1)),
+        watch: chance.percent(40).then(|| watch(chance)),
         log: Log {
             managed: true,
             stdout: chance.percent(20).then(|| "/var/log/out".into()),
@@ -37,9 +49,54 @@ pub(crate) fn spec(number: u64) -> Spec {
     }
 }
 
+fn after(chance: &mut Chance) -> Vec<After> {
+    let mut list = Vec::new();
+    for _ in 0..=chance.below(3) {
+        let until = chance.pick(Until::Ready, &[Until::Started, Until::Done]);
+        let what = chance.pick(
+            Awaited::Service("db".into(), until),
+            &[
+                Awaited::Service("cache".into(), until),
+                Awaited::Group("jobs".into(), Until::Started),
+                Awaited::Os("postgres".into()),
+                Awaited::OsGroup("network".into()),
+            ],
+        );
+        let mut follow = || chance.pick(Follow::Keep, &[Follow::Stop, Follow::Restart]);
+        list.push(After { what, fails: follow(), restarts: follow() });
+    }
+    list
+}
+
+fn hooks(chance: &mut Chance) -> Hooks {
+    let mut hooks = Hooks::default();
+    for point in HookPoint::ALL {
+        if chance.percent(40) {
+            let abort_on = if chance.percent(40) { vec![3] } else { Vec::new() };
+            let (command, ignore_failure) = (vec!["hook".into()], chance.percent(40));
+            hooks.at.insert(point, Hook { command, timeout: HOOK_MAX, abort_on, ignore_failure });
+        }
+    }
+    hooks
+}
+
+fn watch(chance: &mut Chance) -> Watch {
+    let (paths, settle) = (vec![".".into()], chance.span(Duration::from_secs(2)));
+    Watch { paths, only: Vec::new(), ignore: Vec::new(), settle, reload: chance.percent(50) }
+}
+
 fn launch(chance: &mut Chance) -> Launch {
     let program = chance.pick("/srv/a", &["/srv/a", "/srv/a", "/srv/b"]).into();
-    Launch { program, args: Vec::new(), directory: None, env: Env::default(), breakaway: false }
+    Launch {
+        program,
+        args: Vec::new(),
+        directory: None,
+        env: Env::default(),
+        stdin: Stdin::Closed,
+        account: Account::default(),
+        resources: Resources::default(),
+        breakaway: false,
+    }
 }
 
 fn ready(chance: &mut Chance) -> Ready {

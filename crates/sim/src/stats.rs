@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
-use mainstay_core::event::{Effect, Record};
+use mainstay_core::event::{Effect, HookEnd, Record};
+use mainstay_core::exit::Exit;
 
 /// Counts of what happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,22 @@ pub struct Stats {
     pub refused: u64,
     pub spec_changes: u64,
     pub replaced: u64,
+    pub waits: u64,
+    pub skips: u64,
+    pub follows: u64,
+    pub hooks: u64,
+    pub failed_hooks: u64,
+    pub ended_hooks: u64,
+    pub adoptions: u64,
+    pub failed_adoptions: u64,
+    pub pauses: u64,
+    pub failed_pauses: u64,
+    pub continues: u64,
+    pub reloads: u64,
+    pub overdue: u64,
+    pub holdings: u64,
+    pub changed_files: u64,
+    pub limits: u64,
     /// Simulated time.
     pub hours: u64,
 }
@@ -42,7 +59,10 @@ impl Stats {
             Effect::Kill(_) => self.kills += 1,
             Effect::Retire { .. } => self.retired += 1,
             Effect::Record(record) => self.count_record(record),
-            Effect::Probe(..) | Effect::Report => {}
+            Effect::Hook(..) => self.hooks += 1,
+            Effect::EndHook(..) => self.ended_hooks += 1,
+            Effect::Probe(..) | Effect::Adopt(..) | Effect::Pause(_) | Effect::Continue(_) => {}
+            Effect::Reload(..) | Effect::Await(_) | Effect::Report => {}
         }
     }
 
@@ -64,11 +84,27 @@ impl Stats {
                 self.spec_changes += 1;
                 self.replaced += u64::from(*restart);
             }
+            Record::Waiting(_) => self.waits += 1,
+            Record::Skipped(_) => self.skips += 1,
+            Record::Followed { .. } => self.follows += 1,
+            Record::Hooked { end, .. } => {
+                self.failed_hooks += u64::from(!matches!(end, HookEnd::Exited(Exit::Code(0))))
+            }
+            Record::Adopted(..) => self.adoptions += 1,
+            Record::AdoptFailed(..) => self.failed_adoptions += 1,
+            Record::Paused(_) => self.pauses += 1,
+            Record::PauseFailed(..) => self.failed_pauses += 1,
+            Record::Continued(_) => self.continues += 1,
+            Record::Reloaded(_) | Record::ReloadFailed(..) => self.reloads += 1,
+            Record::Overdue { .. } => self.overdue += 1,
+            Record::Holding(_) => self.holdings += 1,
+            Record::FileChanged(_) => self.changed_files += 1,
+            Record::LimitHit(..) => self.limits += 1,
             Record::Spawned(..) | Record::Asked(..) | Record::Killed(_) | Record::Down => {}
         }
     }
 
-    fn fields(&self) -> [(&'static str, u64); 21] {
+    fn fields(&self) -> [(&'static str, u64); 37] {
         [
             ("events", self.events),
             ("guard starts", self.guard_starts),
@@ -90,6 +126,22 @@ impl Stats {
             ("refused orders", self.refused),
             ("spec changes", self.spec_changes),
             ("replaced runs", self.replaced),
+            ("waits", self.waits),
+            ("skipped starts", self.skips),
+            ("followed others", self.follows),
+            ("hooks", self.hooks),
+            ("failed hooks", self.failed_hooks),
+            ("ended hooks", self.ended_hooks),
+            ("adoptions", self.adoptions),
+            ("failed adoptions", self.failed_adoptions),
+            ("pauses", self.pauses),
+            ("failed pauses", self.failed_pauses),
+            ("continued runs", self.continues),
+            ("reloads", self.reloads),
+            ("overdue runs", self.overdue),
+            ("held shutdowns", self.holdings),
+            ("changed files", self.changed_files),
+            ("limits hit", self.limits),
             ("hours", self.hours),
         ]
     }
@@ -123,6 +175,22 @@ impl AddAssign for Stats {
         self.refused += other.refused;
         self.spec_changes += other.spec_changes;
         self.replaced += other.replaced;
+        self.waits += other.waits;
+        self.skips += other.skips;
+        self.follows += other.follows;
+        self.hooks += other.hooks;
+        self.failed_hooks += other.failed_hooks;
+        self.ended_hooks += other.ended_hooks;
+        self.adoptions += other.adoptions;
+        self.failed_adoptions += other.failed_adoptions;
+        self.pauses += other.pauses;
+        self.failed_pauses += other.failed_pauses;
+        self.continues += other.continues;
+        self.reloads += other.reloads;
+        self.overdue += other.overdue;
+        self.holdings += other.holdings;
+        self.changed_files += other.changed_files;
+        self.limits += other.limits;
         self.hours += other.hours;
     }
 }

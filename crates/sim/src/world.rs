@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_core::event::{Effect, Event, Pid, RunId, Verb};
+use mainstay_core::event::{Effect, Event, HookEnd, Limit, Pid, RunId, Verb};
 use mainstay_core::exit::Exit;
-use mainstay_core::spec::Ask;
+use mainstay_core::service::Service;
+use mainstay_core::spec::{Ask, HookPoint, Kind};
 use mainstay_core::time::{Mono, Now, Wall};
 
 use crate::Failure;
 use crate::chance::Chance;
 use crate::driver::Driver;
-use crate::journal::{Input, Line, NO_ASK, NO_SPAWN, NOT_READY, order};
-use crate::os::{DELIVERY_MAX, SPAWN_MAX, Tree};
+use crate::journal::{Input, Line, NO_ASK, NO_HOOK, NO_MAIN, NO_PAUSE, NO_RELOAD, NO_SPAWN, NOT_READY, order};
+use crate::os::{DELIVERY_MAX, HOOK_MAX, SPAWN_MAX, Tree};
+use crate::others::Others;
 use crate::stats::Stats;
 
 /// A simulated machine with one guard and its people.
@@ -25,6 +27,11 @@ pub(crate) struct World {
     queued: u64,
     /// What really lives.
     trees: Vec<Tree>,
+    /// The hooks that run.
+    hooks: Vec<(RunId, HookPoint)>,
+    others: Others,
+    /// No news of another service overtakes older news of it.
+    others_until: Mono,
     driver: Driver,
     lines: Vec<Line>,
     temper: Temper,
@@ -48,8 +55,12 @@ struct Temper {
 enum Happening {
     /// The machine hears of it.
     News(Input),
-    /// The OS has come to the spawn.
-    Spawn(RunId),
+    /// The machine hears of it, if it still watches this list of others.
+    NewsOfOthers(u64, Event),
+    /// The OS has come to the spawn. Whether the program leaves its main process behind.
+    Spawn(RunId, bool),
+    /// A hook ends so, unless it was ended before.
+    HookEnds(RunId, HookPoint, HookEnd),
     /// The main process ends so.
     MainEnds(RunId, Exit),
     /// The last descendant ends.
@@ -68,9 +79,13 @@ impl World {
             &[Duration::from_millis(300), Duration::from_secs(120), Duration::from_secs(1_800)],
         );
         let temper = Temper { patience, late: chance.pick(0, &[10, 50]), twice: chance.pick(0, &[5, 30]) };
+        let others = Others::new(&mut chance);
         let mut world = Self {
             seed,
             chance,
+            others,
+            others_until: Mono::default(),
+            hooks: Vec::new(),
             mono: Mono::default().after(Duration::from_secs(5)),
             wall_ns: 1_763_856_000_000_000_000,
             queue: BTreeMap::new(),
@@ -124,7 +139,10 @@ impl World {
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
             Happening::News(input) => return self.tell(input),
-            Happening::Spawn(run) => self.spawn(run),
+            Happening::NewsOfOthers(list, event) if list == self.others.list => return self.tell(Input::Event(event)),
+            Happening::NewsOfOthers(..) => {}
+            Happening::Spawn(run, forks) => self.spawn(run, forks),
+            Happening::HookEnds(run, point, end) => self.hook_ends(run, point, end),
             Happening::MainEnds(run, exit) => self.main_ends(run, exit),
             Happening::TreeEnds(run) => self.tree_ends(run),
             Happening::Interference => return self.interfere(),
@@ -142,7 +160,7 @@ impl World {
             self.perform(effect);
         }
         self.check_truth()?;
-        let due = self.driver.service().and_then(mainstay_core::service::Service::deadline);
+        let due = self.driver.service().and_then(Service::deadline);
         if due.is_some() && due != self.armed {
             let at = due.unwrap_or_default().max(self.mono).after(self.lateness());
             self.at(at, Happening::News(Input::Event(Event::Deadline)));
@@ -173,7 +191,9 @@ impl World {
             at = at.max(tree.news_until);
             tree.news_until = at;
         }
-        if self.chance.percent(self.temper.twice) {
+        let told_once =
+            matches!(event, Event::Exited(..)) && self.trees.iter().any(|tree| tree.run == run && tree.forks);
+        if !told_once && self.chance.percent(self.temper.twice) {
             let again = at.after(self.chance.span(Duration::from_secs(60)));
             self.at(again, Happening::News(Input::Event(event.clone())));
         }
@@ -185,7 +205,8 @@ impl World {
             Effect::Spawn(run, _) => {
                 let takes =
                     if self.chance.percent(20) { self.chance.span(SPAWN_MAX) } else { Duration::from_millis(2) };
-                self.soon(takes, Happening::Spawn(run));
+                let kind = self.driver.service().map(|service| service.spec().kind.clone());
+                self.soon(takes, Happening::Spawn(run, matches!(kind, Some(Kind::Forking { .. }))));
             }
             Effect::Ask(run, ask) => self.ask(run, ask),
             Effect::Kill(run) => self.kill(run),
@@ -195,15 +216,28 @@ impl World {
                 let later = self.chance.span(Duration::from_secs(600));
                 self.soon(later, Happening::Guard);
             }
+            Effect::Hook(run, point, _) => self.hook(run, point),
+            Effect::EndHook(run, point) => self.end_hook(run, point),
+            Effect::Adopt(run, _) => self.adopt(run),
+            Effect::Pause(run) => self.pause(run),
+            Effect::Continue(run) => self.go_on(run),
+            Effect::Reload(run, _) => {
+                let told = if self.chance.percent(80) { Ok(()) } else { Err(NO_RELOAD.into()) };
+                self.news(run, Event::Reloaded(run, told));
+            }
+            Effect::Await(list) => {
+                self.others.watch(list);
+                self.tell_of_others();
+            }
             Effect::Record(_) | Effect::Report => {}
         }
     }
 
-    fn spawn(&mut self, run: RunId) {
+    fn spawn(&mut self, run: RunId, forks: bool) {
         if self.mono < self.disk_full_until || self.chance.percent(12) {
             return self.news(run, Event::SpawnFailed(run, NO_SPAWN.into()));
         }
-        let tree = Tree::born(run, self.mono, &mut self.chance);
+        let tree = Tree::born(run, forks, self.mono, &mut self.chance);
         if let Some((at, exit)) = tree.fate {
             self.at(at, Happening::MainEnds(run, exit));
         }
@@ -214,6 +248,10 @@ impl World {
 
     fn main_ends(&mut self, run: RunId, exit: Exit) {
         let Some(tree) = self.trees.iter_mut().find(|tree| tree.run == run && tree.main_alive) else { return };
+        if tree.halted {
+            tree.ends_later = Some(exit);
+            return;
+        }
         tree.main_alive = false;
         let leftover = tree.leftover;
         self.news(run, Event::Exited(run, exit));
@@ -223,10 +261,95 @@ impl World {
     }
 
     fn tree_ends(&mut self, run: RunId) {
-        if self.trees.iter().any(|tree| tree.run == run) {
+        // One that was adopted meanwhile goes on.
+        if self.trees.iter().any(|tree| tree.run == run && !tree.main_alive) {
             self.news(run, Event::Emptied(run));
             self.trees.retain(|tree| tree.run != run);
         }
+    }
+
+    /// Hooks end well, badly, late, or can't be started.
+    fn hook(&mut self, run: RunId, point: HookPoint) {
+        if self.chance.percent(5) {
+            return self.news(run, Event::Hooked(run, point, HookEnd::NotStarted(NO_HOOK.into())));
+        }
+        self.hooks.push((run, point));
+        let well = HookEnd::Exited(Exit::Code(0));
+        let ends = [
+            well.clone(),
+            well.clone(),
+            HookEnd::Exited(Exit::Code(1)),
+            HookEnd::Exited(Exit::Code(3)),
+            HookEnd::TimedOut,
+        ];
+        let (end, takes) = (self.chance.pick(well, &ends), self.chance.span(HOOK_MAX));
+        self.soon(takes, Happening::HookEnds(run, point, end));
+    }
+
+    fn hook_ends(&mut self, run: RunId, point: HookPoint, end: HookEnd) {
+        if let Some(index) = self.hooks.iter().position(|hook| *hook == (run, point)) {
+            self.hooks.swap_remove(index);
+            self.news(run, Event::Hooked(run, point, end));
+        }
+    }
+
+    /// One that has ended by itself has been told already.
+    fn end_hook(&mut self, run: RunId, point: HookPoint) {
+        let takes = self.chance.span(Duration::from_millis(500));
+        self.soon(takes, Happening::HookEnds(run, point, HookEnd::Ended));
+    }
+
+    /// The main process that a program left is found, or several are there, or it takes for ever.
+    fn adopt(&mut self, run: RunId) {
+        let (now, lot) = (self.mono, self.chance.below(100));
+        let Some(tree) = self.trees.iter_mut().find(|tree| tree.run == run && !tree.main_alive) else { return };
+        match lot {
+            0..75 => {
+                if let Some((at, exit)) = tree.is_adopted(now, &mut self.chance) {
+                    self.at(at, Happening::MainEnds(run, exit));
+                }
+                let pid = Pid::try_from(2_000 + run.0 % 30_000).unwrap_or(1);
+                self.news(run, Event::Adopted(run, pid));
+            }
+            75..90 => self.news(run, Event::AdoptFailed(run, NO_MAIN.into())),
+            _ => {}
+        }
+    }
+
+    fn pause(&mut self, run: RunId) {
+        let works = self.chance.percent(85);
+        match self.trees.iter_mut().find(|tree| tree.run == run) {
+            Some(tree) if works => {
+                tree.halted = true;
+                self.news(run, Event::Paused(run, Ok(())));
+            }
+            Some(_) | None => self.news(run, Event::Paused(run, Err(NO_PAUSE.into()))),
+        }
+    }
+
+    fn go_on(&mut self, run: RunId) {
+        let Some(tree) = self.trees.iter_mut().find(|tree| tree.run == run) else { return };
+        tree.halted = false;
+        if let Some(exit) = tree.ends_later.take() {
+            self.main_ends(run, exit);
+        }
+    }
+
+    /// What the list stands for, and how each is.
+    fn tell_of_others(&mut self) {
+        let named = self.others.named();
+        self.news_of_others(Event::Awaiting(named.clone()));
+        for (_, name) in named {
+            let sight = self.others.sight(&name);
+            self.news_of_others(Event::Seen(name, sight));
+        }
+    }
+
+    /// In order, perhaps late.
+    fn news_of_others(&mut self, event: Event) {
+        let at = self.mono.after(self.lateness()).max(self.others_until);
+        self.others_until = at;
+        self.at(at, Happening::NewsOfOthers(self.others.list, event));
     }
 
     fn ask(&mut self, run: RunId, ask: Ask) {
@@ -246,7 +369,7 @@ impl World {
             None => self.news(run, Event::Emptied(run)),
             Some(tree) => {
                 if tree.is_killed(now) {
-                    tree.leftover = None;
+                    (tree.leftover, tree.halted) = (None, false);
                     let takes = self.chance.span(Duration::from_millis(500));
                     self.soon(takes, Happening::MainEnds(run, Exit::Signal(9)));
                     self.soon(takes, Happening::TreeEnds(run));
@@ -269,6 +392,8 @@ impl World {
     fn start_guard(&mut self) -> Result<(), String> {
         // What the guard before had guarded died with it, or is ended by this one before anything else; its unheard news is gone.
         self.trees.clear();
+        self.hooks.clear();
+        self.others.watch(Vec::new());
         self.queue.retain(|_, happening| matches!(happening, Happening::Interference));
         self.armed = None;
         let (seed, spec) = (self.chance.next(), self.chance.next());
@@ -281,7 +406,7 @@ impl World {
     fn interfere(&mut self) -> Result<(), String> {
         let pause = self.chance.span(self.temper.patience).max(Duration::from_millis(1));
         self.soon(pause, Happening::Interference);
-        match self.chance.below(100) {
+        match self.chance.below(140) {
             0..25 => self.tell(Input::Event(order(Verb::Start))),
             25..40 => self.tell(Input::Event(order(Verb::Stop))),
             40..52 => self.tell(Input::Event(order(Verb::Restart))),
@@ -301,8 +426,53 @@ impl World {
                 Ok(())
             }
             88..94 => self.tell(Input::Event(Event::Deadline)),
-            _ => self.noise(),
+            94..100 => self.noise(),
+            100..103 => self.tell(Input::Event(order(Verb::StartNow))),
+            103..105 => {
+                let count = u32::try_from(self.chance.below(3)).unwrap_or(0);
+                self.tell(Input::Event(Event::Dependents(count)))?;
+                self.tell(Input::Event(order(Verb::Shutdown)))
+            }
+            105..111 => self.tell(Input::Event(order(Verb::Pause))),
+            111..114 => self.tell(Input::Event(order(Verb::Continue))),
+            114..116 => self.tell(Input::Event(order(Verb::Reload))),
+            116..128 => self.others_change(),
+            128..131 => {
+                let count = u32::try_from(self.chance.below(3)).unwrap_or(0);
+                self.tell(Input::Event(Event::Dependents(count)))
+            }
+            131..135 => self.tell(Input::Event(Event::FileChanged("main.py".into()))),
+            _ => self.small_news(),
         }
+    }
+
+    /// Another service changes, or a list stands for others.
+    fn others_change(&mut self) -> Result<(), String> {
+        if self.chance.percent(15) {
+            self.others.come_or_go(&mut self.chance);
+            self.tell_of_others();
+            return Ok(());
+        }
+        let name = self.others.change(&mut self.chance);
+        if self.others.named().iter().any(|(_, known)| known == name) {
+            let sight = self.others.sight(name);
+            self.news_of_others(Event::Seen(name.into(), sight));
+        }
+        Ok(())
+    }
+
+    /// What changes nothing but a record or a hook.
+    fn small_news(&mut self) -> Result<(), String> {
+        let run = self.driver.service().map_or(RunId(0), |service| service.status().run);
+        let events = [
+            Event::Rotated("out.log".into()),
+            Event::Suspending,
+            Event::Resumed,
+            Event::LimitHit(run, Limit::Memory),
+            Event::LimitHit(run, Limit::Processes),
+        ];
+        let event = self.chance.pick(Event::Resumed, &events);
+        self.tell(Input::Event(event))
     }
 
     /// News of a run that never was, or is long gone.
@@ -310,7 +480,16 @@ impl World {
         let run = self.driver.service().map_or(RunId(0), |service| service.status().run);
         let other = RunId(if self.chance.percent(50) { run.0 + 1 } else { run.0.saturating_sub(1) });
         let exit = Event::Exited(other, Exit::Code(0));
-        let events = [exit, Event::Emptied(other), Event::SpawnFailed(other, NO_SPAWN.into()), Event::Ready(other)];
+        let hooked = Event::Hooked(other, HookPoint::PreStart, HookEnd::TimedOut);
+        let events = [
+            exit,
+            Event::Emptied(other),
+            Event::SpawnFailed(other, NO_SPAWN.into()),
+            Event::Ready(other),
+            Event::Adopted(other, 1),
+            Event::Paused(other, Ok(())),
+            hooked,
+        ];
         let event = self.chance.pick(Event::Spawned(other, 1), &events);
         self.tell(Input::Event(event))
     }

@@ -1,6 +1,7 @@
 //! Tables of the stop ladder.
 
 use super::*;
+use crate::spec::Hook;
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -30,11 +31,17 @@ fn a_ladder_without_terminate_ends_in_the_kill_all_the_same() {
 }
 
 #[test]
-fn the_longest_stop_is_the_sum_of_the_waits_before_the_kill() {
+fn the_longest_stop_is_the_sum_of_the_waits_before_the_kill_and_of_the_hooks_around_it() {
     let waits = stop(&[(Ask::CtrlC, 10), (Ask::CloseWindows, 2), (Ask::Terminate, 99)]);
-    assert_eq!(longest(&waits), s(12) + STOP_MARGIN);
+    let mut hooks = Hooks::default();
+    assert_eq!(longest(&waits, &hooks), s(12) + STOP_MARGIN);
+    for (point, seconds) in [(HookPoint::PreStart, 1_000), (HookPoint::PreStop, 100), (HookPoint::PostStop, 200)] {
+        let hook = Hook { command: Vec::new(), timeout: s(seconds), abort_on: Vec::new(), ignore_failure: false };
+        hooks.at.insert(point, hook);
+    }
+    assert_eq!(longest(&waits, &hooks), s(312) + STOP_MARGIN);
     let endless = Stop { ladder: vec![Step { ask: Ask::CtrlC, wait: Duration::MAX }] };
-    assert_eq!(longest(&endless), Duration::MAX);
+    assert_eq!(longest(&endless, &hooks), Duration::MAX);
 }
 
 #[test]

@@ -62,12 +62,19 @@ fn a_code_and_a_signal_of_the_same_number_are_two_things() {
 
 #[test]
 fn a_run_that_never_came_up_is_a_failure() {
-    for end in [End::NotStarted, End::NotReady] {
+    for end in [End::NotStarted, End::NotReady, End::TooLong(Duration::ZERO)] {
         assert_eq!(verdict(&policy(RestartOn::Always), end), Verdict::Restart);
         assert_eq!(verdict(&policy(RestartOn::Failure), end), Verdict::Restart);
         assert_eq!(verdict(&policy(RestartOn::Never), end), Verdict::Done);
         assert!(!end.is_stable(&policy(RestartOn::Always)));
     }
+}
+
+#[test]
+fn one_that_lived_too_long_may_have_been_stable() {
+    let policy = policy(RestartOn::Always);
+    assert!(End::TooLong(policy.stable_after).is_stable(&policy));
+    assert_eq!(End::TooLong(policy.stable_after).exit(), None);
 }
 
 #[test]

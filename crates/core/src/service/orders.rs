@@ -5,7 +5,7 @@ use crate::ladder::Ladder;
 use crate::time::Mono;
 
 use super::Service;
-use super::state::{State, Stopping, Then};
+use super::state::{Stage, State, Stopping, Then};
 
 impl Service {
     pub(super) fn order(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
@@ -14,11 +14,15 @@ impl Service {
             return;
         }
         match order.verb {
-            Verb::Start => self.order_start(order, out),
+            Verb::Start => self.order_start(now, order, Then::Start, out),
+            Verb::StartNow => self.order_start(now, order, Then::StartNow, out),
             Verb::Stop => self.order_stop(now, order, out),
             Verb::Restart => self.order_restart(now, order, out),
             Verb::Kill => self.order_kill(now, order, out),
-            Verb::Retire => self.order_retire(now, order, out),
+            Verb::Retire | Verb::Shutdown => self.order_retire(now, order, out),
+            Verb::Pause => self.order_pause(order, out),
+            Verb::Continue => self.order_continue(now, order, out),
+            Verb::Reload => self.order_reload(order, out),
         }
     }
 
@@ -26,13 +30,35 @@ impl Service {
     fn refusal(&self, verb: Verb) -> Option<String> {
         let name = &self.spec.name;
         match verb {
-            Verb::Start | Verb::Restart if self.is_retiring() => {
+            Verb::Start | Verb::StartNow | Verb::Restart if self.is_retiring() => {
                 Some(format!("cannot start {name}: its guard is on its way out"))
             }
-            Verb::Start | Verb::Restart if !self.may_start() => {
+            Verb::Start | Verb::StartNow | Verb::Restart if !self.may_start() => {
                 Some(format!("cannot start {name}: its spec says that it is disabled"))
             }
-            Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill | Verb::Retire => None,
+            Verb::Start | Verb::StartNow | Verb::Restart | Verb::Stop | Verb::Kill | Verb::Retire | Verb::Shutdown => {
+                None
+            }
+            Verb::Pause => self.deafness().map(|why| format!("cannot pause {name}: {why}")),
+            Verb::Continue => self.deafness().map(|why| format!("cannot continue {name}: {why}")),
+            Verb::Reload if self.spec.reload.is_none() => {
+                Some(format!("cannot reload {name}: its spec has no [reload]"))
+            }
+            Verb::Reload if matches!(self.state, State::Paused(_)) => {
+                Some(format!("cannot reload {name}: it is paused"))
+            }
+            Verb::Reload => self.deafness().map(|why| format!("cannot reload {name}: {why}")),
+        }
+    }
+
+    /// Why there is no program that could be told anything.
+    fn deafness(&self) -> Option<&'static str> {
+        match &self.state {
+            State::Down | State::Done(_) | State::Retired => Some("it is not running"),
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => Some("it is not running"),
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => Some("it is still being started"),
+            State::Stopping(_) => Some("it is being stopped"),
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => None,
         }
     }
 
@@ -40,32 +66,46 @@ impl Service {
         match &self.state {
             State::Retired => true,
             State::Stopping(stopping) => stopping.then == Then::Retire,
-            State::Down | State::Done | State::Quarantined(_) | State::Backoff { .. } => false,
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => false,
+            State::Down | State::Done(_) | State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => false,
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => false,
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => false,
         }
     }
 
-    fn order_start(&mut self, order: Order, out: &mut Vec<Effect>) {
+    /// `how`: `Start` or `StartNow`.
+    fn order_start(&mut self, now: Mono, order: Order, how: Then, out: &mut Vec<Effect>) {
         match &mut self.state {
-            State::Down | State::Done | State::Quarantined(_) | State::Backoff { .. } => {
+            State::Down | State::Done(_) | State::Quarantined(_) | State::Backoff { .. } => {
                 taken(order, out);
-                self.start(out);
+                self.follow(now, how, out);
             }
-            State::Stopping(stopping) => redirect(stopping, Then::Start, order, out),
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {}
+            // Whoever asks again after it was skipped wants it to be tried again.
+            State::Waiting(wait) if wait.skipped.is_some() || how == Then::StartNow => {
+                taken(order, out);
+                self.follow(now, how, out);
+            }
+            State::Waiting(_) => {}
+            // A start without waiting is a start.
+            State::Stopping(stopping) if stopping.then == Then::StartNow => {}
+            State::Stopping(stopping) => redirect(stopping, how, order, out),
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => {}
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => self.order_continue(now, order, out),
             State::Retired => {}
         }
     }
 
     fn order_stop(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
         match &mut self.state {
-            State::Done | State::Quarantined(_) | State::Backoff { .. } => {
+            State::Done(_) | State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => {
                 taken(order, out);
                 self.down(out);
             }
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {
-                taken(order, out);
-                self.end_run(now, Ladder::new(&self.spec.stop), Then::Down, out);
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => {
+                self.order_end(now, order, Then::Down, out)
+            }
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => self.order_end(now, order, Then::Down, out),
+            State::Stopping(Stopping { stage: Stage::Holding { .. }, then: _ }) => {
+                self.order_no_holding(now, order, out)
             }
             State::Stopping(stopping) => redirect(stopping, Then::Down, order, out),
             State::Down | State::Retired => {}
@@ -73,22 +113,23 @@ impl Service {
     }
 
     fn order_restart(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
-        match &self.state {
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {
-                taken(order, out);
-                self.end_run(now, Ladder::new(&self.spec.stop), Then::Start, out);
-            }
-            State::Down | State::Done | State::Quarantined(_) | State::Backoff { .. } => self.order_start(order, out),
-            State::Stopping(_) | State::Retired => self.order_start(order, out),
+        if self.state.is_running() {
+            self.order_end(now, order, Then::Start, out);
+        } else {
+            self.order_start(now, order, Then::Start, out);
         }
+    }
+
+    /// Ends the run that is there by the ladder.
+    fn order_end(&mut self, now: Mono, order: Order, then: Then, out: &mut Vec<Effect>) {
+        taken(order, out);
+        self.end_run(now, Ladder::new(&self.spec.stop), then, out);
     }
 
     fn order_kill(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
         match &mut self.state {
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {
-                taken(order, out);
-                self.end_run(now, Ladder::kill_only(), Then::Down, out);
-            }
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => self.order_force(now, order, out),
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => self.order_force(now, order, out),
             State::Stopping(stopping) => {
                 let retiring = stopping.then == Then::Retire;
                 let then = if retiring { Then::Retire } else { Then::Down };
@@ -99,31 +140,54 @@ impl Service {
                 taken(order, out);
                 self.hurry(now, out);
             }
-            State::Down | State::Done | State::Retired => self.order_stop(now, order, out),
-            State::Quarantined(_) | State::Backoff { .. } => self.order_stop(now, order, out),
+            State::Down | State::Done(_) | State::Retired => self.order_stop(now, order, out),
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => self.order_stop(now, order, out),
         }
     }
 
+    fn order_force(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
+        taken(order, out);
+        self.end_run(now, Ladder::kill_only(), Then::Down, out);
+    }
+
+    /// `Retire`, or `Shutdown`, which lets a living run go on for those that still need it.
     fn order_retire(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
+        let in_order = order.verb == Verb::Shutdown;
         match &mut self.state {
-            State::Down | State::Done | State::Quarantined(_) | State::Backoff { .. } => {
-                let exit = if matches!(self.state, State::Done) { self.last_exit } else { None };
+            State::Down | State::Done(_) | State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => {
+                let exit = if matches!(self.state, State::Done(_)) { self.last_exit } else { None };
                 taken(order, out);
                 self.state = State::Retired;
                 out.push(Effect::Retire { exit });
             }
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {
+            State::Forking(_) | State::Starting { .. } | State::Up { .. } | State::Paused(_) if in_order => {
                 taken(order, out);
-                self.end_run(now, Ladder::new(&self.spec.stop), Then::Retire, out);
+                self.hold(now, out);
+            }
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => {
+                self.order_end(now, order, Then::Retire, out)
+            }
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => {
+                self.order_end(now, order, Then::Retire, out)
+            }
+            State::Stopping(Stopping { stage: Stage::Holding { .. }, then: _ }) if in_order => {}
+            State::Stopping(Stopping { stage: Stage::Holding { .. }, then: _ }) => {
+                self.order_no_holding(now, order, out)
             }
             State::Stopping(stopping) => redirect(stopping, Then::Retire, order, out),
             State::Retired => {}
         }
     }
+
+    /// Somebody does not want to wait for the others.
+    fn order_no_holding(&mut self, now: Mono, order: Order, out: &mut Vec<Effect>) {
+        taken(order, out);
+        self.held_long_enough(now, out);
+    }
 }
 
 /// Writes down that an order changes something.
-fn taken(order: Order, out: &mut Vec<Effect>) {
+pub(super) fn taken(order: Order, out: &mut Vec<Effect>) {
     out.push(Effect::Record(Record::Ordered(order)));
 }
 

@@ -1,33 +1,53 @@
-//! The life of a run: spawned, ready, ended by itself, and what follows.
+//! How a run comes up: prepared, spawned, ready.
 
 use crate::event::{Effect, Pid, Record, RunId};
-use crate::exit::Exit;
-use crate::ladder::{Kills, Ladder, linger_until};
-use crate::quarantine::Stay;
-use crate::restart::{self, End, Verdict, verdict};
-use crate::spec::Probe;
+use crate::ladder::Ladder;
+use crate::restart::End;
+use crate::spec::{HookPoint, Kind, Probe};
 use crate::time::Mono;
 
 use super::Service;
-use super::state::{Live, NextLook, ReadyWait, Stage, State, Stopping, Then};
+use super::state::{Fork, Halt, Live, NextLook, ReadyWait, Stage, State, Stopping, Then};
 
 impl Service {
     /// Begins a new run. Nothing of an older one may live.
     pub(super) fn spawn(&mut self, out: &mut Vec<Effect>) {
         self.last_run = RunId(self.last_run.0.saturating_add(1));
+        match self.spec.hooks.at.get(&HookPoint::PreStart).cloned() {
+            Some(hook) => {
+                self.state = State::Preparing { hook };
+                self.hook_beside(HookPoint::PreStart, None, out);
+            }
+            None => self.launch(out),
+        }
+    }
+
+    /// Starts the program of the new run.
+    pub(super) fn launch(&mut self, out: &mut Vec<Effect>) {
+        self.change = None; // It begins with the files as they are now.
         self.state = State::Spawning { ready: false };
-        out.push(Effect::Spawn(self.last_run, self.spec.launch.clone()));
+        out.push(Effect::Spawn(self.last_run, Box::new(self.spec.launch.clone())));
         self.watch_log(out);
     }
 
     /// A start that somebody wanted: what was before is forgiven.
-    pub(super) fn start(&mut self, out: &mut Vec<Effect>) {
-        self.tally.restarts = 0;
-        self.tally.forgive();
+    pub(super) fn start(&mut self, now: Mono, out: &mut Vec<Effect>) {
+        self.forget();
+        self.begin(now, out);
+    }
+
+    /// The same without waiting for other services.
+    pub(super) fn start_now(&mut self, out: &mut Vec<Effect>) {
+        self.forget();
         self.spawn(out);
     }
 
-    /// A start that nobody asked for.
+    fn forget(&mut self) {
+        self.tally.restarts = 0;
+        self.tally.forgive();
+    }
+
+    /// A start that nobody asked for. It waits for no other service: what was there once may come back any moment.
     pub(super) fn restart(&mut self, now: Mono, out: &mut Vec<Effect>) {
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         if self.spec.restart.quarantine.is_some() {
@@ -37,11 +57,11 @@ impl Service {
     }
 
     /// The stay in quarantine is over: a start that nobody asked for, but a new chance, so it does not count against the next.
-    pub(super) fn release(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn release(&mut self, now: Mono, out: &mut Vec<Effect>) {
         out.push(Effect::Record(Record::Released));
         self.tally.restarts = self.tally.restarts.saturating_add(1);
         self.tally.forgive();
-        self.spawn(out);
+        self.begin(now, out);
     }
 
     /// The watch for a log line begins with the spawn, so that no output is missed.
@@ -54,21 +74,29 @@ impl Service {
 
     /// `Effect::Spawn` worked.
     pub(super) fn spawned(&mut self, now: Mono, pid: Pid, out: &mut Vec<Effect>) {
-        let live = Live { pid, born: now };
+        let live = Live::new(pid, now);
         match &mut self.state {
             State::Spawning { ready } => {
                 let line_came = *ready;
                 out.push(Effect::Record(Record::Spawned(self.last_run, pid)));
-                if line_came { self.up(now, live, out) } else { self.await_ready(now, live, out) }
+                match &self.spec.kind {
+                    Kind::Forking { .. } => {
+                        let by = self.spec.ready.timeout.map(|limit| now.after(limit));
+                        self.state = State::Forking(Fork { parent: Some(pid), born: now, by, ready: line_came });
+                    }
+                    Kind::Simple | Kind::Once if line_came => self.up(now, live, out),
+                    Kind::Simple | Kind::Once => self.await_ready(now, live, out),
+                }
             }
             State::Stopping(Stopping { stage: Stage::Unborn { ladder }, then }) => {
                 let (ladder, then) = (ladder.clone(), *then);
                 out.push(Effect::Record(Record::Spawned(self.last_run, pid)));
                 self.climb(now, live, ladder, then, out);
             }
-            // Answered already.
-            State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
+            // Answered already, or never asked for.
+            State::Forking(_) | State::Starting { .. } | State::Up { .. } | State::Paused(_) | State::Stopping(_) => {}
+            State::Down | State::Done(_) | State::Retired | State::Preparing { .. } => {}
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => {}
         }
     }
 
@@ -77,63 +105,125 @@ impl Service {
         let then = match &self.state {
             State::Spawning { .. } => Then::Judge(End::NotStarted),
             State::Stopping(Stopping { stage: Stage::Unborn { .. }, then }) => *then,
-            // Answered already.
-            State::Starting { .. } | State::Up { .. } | State::Stopping(_) => return,
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => return,
+            // Answered already, or never asked for.
+            State::Forking(_) | State::Starting { .. } | State::Up { .. } | State::Paused(_) => return,
+            State::Stopping(_) | State::Preparing { .. } => return,
+            State::Down | State::Done(_) | State::Retired => return,
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => return,
         };
         self.last_exit = None;
         out.push(Effect::Record(Record::SpawnFailed(self.last_run, why)));
         self.follow(now, then, out);
     }
 
-    /// Begins the wait for readiness with the spec in force; `born` may be some time ago if the spec changed meanwhile.
+    /// Waits for readiness with the spec in force; the run may be some time old if the spec changed meanwhile.
     pub(super) fn await_ready(&mut self, now: Mono, live: Live, out: &mut Vec<Effect>) {
-        let Some(probe) = &self.spec.ready.probe else {
-            return self.up(now, live, out);
-        };
-        let wait = ReadyWait::new(&self.spec.ready, probe, live.born);
+        match self.ready_wait(live, out) {
+            Some(wait) => self.state = State::Starting { live, wait },
+            None => self.up(now, live, out),
+        }
+    }
+
+    /// Begins a wait for readiness; `None`: there is nothing to wait for.
+    pub(super) fn ready_wait(&self, live: Live, out: &mut Vec<Effect>) -> Option<ReadyWait> {
+        let probe = self.spec.ready.probe.as_ref()?;
         match probe {
             Probe::Tcp(_) | Probe::Http(_) => out.push(Effect::Probe(self.last_run, probe.clone())),
             Probe::Delay(_) | Probe::Log(_) => {}
         }
-        self.state = State::Starting { live, wait };
+        Some(ReadyWait::new(&self.spec.ready, probe, live.born))
     }
 
-    fn up(&mut self, now: Mono, live: Live, out: &mut Vec<Effect>) {
+    pub(super) fn up(&mut self, now: Mono, live: Live, out: &mut Vec<Effect>) {
         self.state = State::Up { live };
+        self.came_up(now, live, out);
+    }
+
+    /// What is done when a run is ready.
+    fn came_up(&self, now: Mono, live: Live, out: &mut Vec<Effect>) {
         out.push(Effect::Record(Record::Ready(self.last_run, now.since(live.born))));
+        self.hook_beside(HookPoint::PostStart, None, out);
     }
 
     /// A probe succeeded.
     pub(super) fn ready(&mut self, now: Mono, out: &mut Vec<Effect>) {
+        let by_line = matches!(self.spec.ready.probe, Some(Probe::Log(_)));
         match &mut self.state {
-            // Only a line can come that early: the other probes begin when the spawn is answered.
-            State::Spawning { ready } => *ready = matches!(self.spec.ready.probe, Some(Probe::Log(_))),
+            // Only a line can come that early: the other probes begin when there is a main process.
+            State::Spawning { ready } => *ready = by_line,
+            State::Forking(fork) => fork.ready = by_line,
             State::Starting { live, wait: _ } => {
                 let live = *live;
                 self.up(now, live, out);
             }
-            State::Up { .. } | State::Stopping(_) => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
+            // Its last words before it was halted.
+            State::Paused(halt) => {
+                let live = halt.live_at(now);
+                if halt.wait.take().is_some() {
+                    self.came_up(now, live, out);
+                }
+            }
+            State::Up { .. } | State::Stopping(_) | State::Preparing { .. } => {}
+            State::Down | State::Done(_) | State::Retired => {}
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => {}
+        }
+    }
+
+    /// A new rule for readiness: a run that waits for it waits by that. A mended probe must not need a restart.
+    pub(super) fn ready_changed(&mut self, now: Mono, out: &mut Vec<Effect>) {
+        match &mut self.state {
+            State::Spawning { ready } => {
+                *ready = false; // That line was awaited by the old rule.
+                self.watch_log(out);
+            }
+            State::Forking(fork) => {
+                fork.ready = false;
+                fork.by = self.spec.ready.timeout.map(|limit| fork.born.after(limit));
+                self.watch_log(out);
+            }
+            State::Starting { live, wait: _ } => {
+                let live = *live;
+                self.watch_log(out);
+                self.await_ready(now, live, out);
+            }
+            State::Paused(Halt { live: _, wait: None, at: _ }) => {}
+            State::Paused(halt) => {
+                // Its times are those of the run as it was when it was halted: they are put off as one when it goes on.
+                let live = halt.live;
+                let now_live = halt.live_at(now);
+                self.watch_log(out);
+                let wait = self.ready_wait(live, out);
+                if wait.is_none() {
+                    self.came_up(now, now_live, out);
+                }
+                if let State::Paused(halt) = &mut self.state {
+                    halt.wait = wait;
+                }
+            }
+            State::Up { .. } | State::Stopping(_) | State::Preparing { .. } => {}
+            State::Down | State::Done(_) | State::Retired => {}
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => {}
         }
     }
 
     /// A probe's attempt failed: the next comes soon at first, then after `every`.
     pub(super) fn not_ready(&mut self, now: Mono, why: String) {
-        match &mut self.state {
-            State::Starting { live: _, wait } => {
-                wait.last = Some(why);
-                match (&wait.next, &self.spec.ready.probe) {
-                    (NextLook::Event, Some(probe @ (Probe::Tcp(_) | Probe::Http(_)))) => {
-                        let (pause, probe) = (wait.pause(self.spec.ready.every), probe.clone());
-                        wait.next = NextLook::AttemptAt(now.after(pause), probe);
-                    }
-                    // A watch for a line goes on; an attempt that is due already is not put off by a doubled answer.
-                    (NextLook::Event | NextLook::ReadyAt(_) | NextLook::AttemptAt(..), _) => {}
-                }
+        let wait = match &mut self.state {
+            State::Starting { live: _, wait } => wait,
+            State::Paused(Halt { live: _, wait: Some(wait), at: _ }) => wait,
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => return,
+            State::Up { .. } | State::Paused(_) | State::Stopping(_) => return,
+            State::Down | State::Done(_) | State::Retired => return,
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) => return,
+        };
+        wait.last = Some(why);
+        match (&wait.next, &self.spec.ready.probe) {
+            (NextLook::Event, Some(probe @ (Probe::Tcp(_) | Probe::Http(_)))) => {
+                let (pause, probe) = (wait.pause(self.spec.ready.every), probe.clone());
+                wait.next = NextLook::AttemptAt(now.after(pause), probe);
             }
-            State::Spawning { .. } | State::Up { .. } | State::Stopping(_) => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
+            // A watch for a line goes on; an attempt that is due already is not put off by a doubled answer.
+            (NextLook::Event | NextLook::ReadyAt(_) | NextLook::AttemptAt(..), _) => {}
         }
     }
 
@@ -155,123 +245,10 @@ impl Service {
         }
     }
 
-    fn ready_timed_out(&mut self, now: Mono, live: Live, last: Option<String>, out: &mut Vec<Effect>) {
+    pub(super) fn ready_timed_out(&mut self, now: Mono, live: Live, last: Option<String>, out: &mut Vec<Effect>) {
         let after = now.since(live.born);
         out.push(Effect::Record(Record::ReadyTimedOut { run: self.last_run, after, last }));
         let ladder = Ladder::new(&self.spec.stop);
         self.climb(now, live, ladder, Then::Judge(End::NotReady), out);
     }
-
-    /// The main process ended: by itself, or as it was asked.
-    pub(super) fn exited(&mut self, now: Mono, exit: Exit, out: &mut Vec<Effect>) {
-        match &mut self.state {
-            State::Starting { live, wait: _ } | State::Up { live } => {
-                let live = *live;
-                self.record_exit(now, live, exit, Cause::Itself, out);
-                self.sweep(now, End::Exited(exit, now.since(live.born)), out);
-            }
-            State::Stopping(stopping) => {
-                let live = match &mut stopping.stage {
-                    Stage::Unborn { .. } | Stage::Lingering { .. } => return,
-                    Stage::Asking { live, asked: _, until, ladder: _ } => {
-                        let (live, until) = (*live, linger_until(now, *until));
-                        stopping.stage = Stage::Lingering { until };
-                        live
-                    }
-                    Stage::Killing { live, kills: _ } => match live.take() {
-                        Some(live) => live,
-                        None => return,
-                    },
-                };
-                self.record_exit(now, live, exit, Cause::Asked, out);
-            }
-            // Comes only after `Spawned`.
-            State::Spawning { .. } => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
-        }
-    }
-
-    /// Ends what the main process may have left behind; the next run waits until it is gone.
-    fn sweep(&mut self, now: Mono, end: End, out: &mut Vec<Effect>) {
-        out.push(Effect::Kill(self.last_run));
-        let stage = Stage::Killing { live: None, kills: Kills::first(now) };
-        self.state = State::Stopping(Stopping { stage, then: Then::Judge(end) });
-    }
-
-    fn record_exit(&mut self, now: Mono, live: Live, exit: Exit, cause: Cause, out: &mut Vec<Effect>) {
-        self.last_exit = Some(exit);
-        let (run, ran, asked) = (self.last_run, now.since(live.born), cause == Cause::Asked);
-        out.push(Effect::Record(Record::Exited { run, exit, ran, asked }));
-    }
-
-    /// Nothing of the run lives any more.
-    pub(super) fn emptied(&mut self, now: Mono, out: &mut Vec<Effect>) {
-        match &self.state {
-            State::Stopping(Stopping { stage: Stage::Unborn { .. }, then: _ }) => {}
-            State::Stopping(Stopping { stage: _, then }) => {
-                let then = *then;
-                self.follow(now, then, out);
-            }
-            // Comes only after `Exited`; if it was early, the answer to the `Kill` that follows says it again.
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
-        }
-    }
-
-    /// Goes on after a run of which nothing lives.
-    fn follow(&mut self, now: Mono, then: Then, out: &mut Vec<Effect>) {
-        match then {
-            Then::Start if self.may_start() => self.start(out),
-            Then::Down | Then::Start => self.down(out),
-            Then::Retire => {
-                self.down(out);
-                self.state = State::Retired;
-                out.push(Effect::Retire { exit: None });
-            }
-            Then::Judge(end) => self.judge(now, end, out),
-        }
-    }
-
-    /// Nothing lives and nothing is wanted.
-    pub(super) fn down(&mut self, out: &mut Vec<Effect>) {
-        self.state = State::Down;
-        out.push(Effect::Record(Record::Down));
-    }
-
-    /// Asks the restart policy what follows an end that nobody asked for.
-    fn judge(&mut self, now: Mono, end: End, out: &mut Vec<Effect>) {
-        let policy = &self.spec.restart;
-        if end.is_stable(policy) {
-            self.tally.failures = 0;
-        }
-        if !self.may_start() || verdict(policy, end) == Verdict::Done {
-            self.state = State::Done;
-            out.push(Effect::Record(Record::Done(end.exit())));
-            return;
-        }
-        self.tally.failures = self.tally.failures.saturating_add(1);
-        if let Some(limit) = policy.quarantine
-            && self.tally.window.is_full(limit, now)
-        {
-            self.state = State::Quarantined(Stay::begin(limit, now));
-            let (restarts, within, release_after) = (self.tally.window.len(), limit.within, limit.release_after);
-            out.push(Effect::Record(Record::Quarantined { restarts, within, release_after }));
-            return;
-        }
-        let (failures, wait) = (self.tally.failures, restart::wait(policy, self.tally.failures, &mut self.chance));
-        if wait.is_zero() {
-            return self.restart(now, out);
-        }
-        self.state = State::Backoff { until: now.after(wait) };
-        out.push(Effect::Record(Record::Backoff { wait, failures }));
-    }
-}
-
-/// Why a main process ended, as far as we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    /// Nobody had asked it to.
-    Itself,
-    /// We had.
-    Asked,
 }

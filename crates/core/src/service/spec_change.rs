@@ -17,58 +17,57 @@ impl Service {
         }
         let old = std::mem::replace(&mut self.spec, spec);
         self.tally.forgive();
+        if self.spec.watch.is_none() {
+            self.change = None;
+        }
         let (replaced, may_start) = (old.needs_new_run(&self.spec), self.may_start());
         match &mut self.state {
-            State::Down | State::Done | State::Retired => changed(Replaces::Nothing, out),
-            State::Quarantined(_) | State::Backoff { .. } if !may_start => {
+            State::Down | State::Done(_) | State::Retired => changed(Replaces::Nothing, out),
+            State::Quarantined(_) | State::Backoff { .. } | State::Waiting(_) if !may_start => {
                 changed(Replaces::Nothing, out);
                 self.down(out);
             }
             State::Quarantined(_) => {
                 changed(Replaces::Run, out);
-                self.start(out);
+                self.start(now, out);
             }
             State::Backoff { .. } if replaced => {
                 changed(Replaces::Run, out);
-                self.start(out);
+                self.start(now, out);
             }
             // The failures are forgiven, so the wait is no longer than that after a first one.
             State::Backoff { until } => {
                 *until = (*until).min(now.after(self.spec.restart.delay));
                 changed(Replaces::Nothing, out);
             }
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } if replaced => {
-                changed(Replaces::Run, out);
-                // The old program is asked in the way that was meant for it.
-                self.end_run(now, Ladder::new(&old.stop), Then::Start, out);
-            }
-            State::Spawning { .. } | State::Starting { .. } | State::Up { .. } => {
+            State::Waiting(_) => {
                 changed(Replaces::Nothing, out);
-                if old.ready != self.spec.ready {
-                    self.ready_changed(now, out);
+                if (&old.after, old.after_timeout) != (&self.spec.after, self.spec.after_timeout) {
+                    self.begin(now, out);
                 }
             }
-            State::Stopping(Stopping { stage: _, then }) => {
-                let replaces = if *then == Then::Start { Replaces::Run } else { Replaces::Nothing };
-                changed(replaces, out);
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) if replaced => {
+                self.replaced(now, &old, out);
             }
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) if replaced => self.replaced(now, &old, out),
+            State::Preparing { .. } | State::Spawning { .. } | State::Forking(_) => self.taken_over(now, &old, out),
+            State::Starting { .. } | State::Up { .. } | State::Paused(_) => self.taken_over(now, &old, out),
+            State::Stopping(Stopping { stage: _, then: Then::Start | Then::StartNow }) => changed(Replaces::Run, out),
+            State::Stopping(_) => changed(Replaces::Nothing, out),
         }
     }
 
-    /// A run that waits to be ready waits by the new rule: a mended probe must not need a restart.
-    fn ready_changed(&mut self, now: Mono, out: &mut Vec<Effect>) {
-        match &mut self.state {
-            State::Spawning { ready } => {
-                *ready = false; // That line was awaited by the old rule.
-                self.watch_log(out);
-            }
-            State::Starting { live, wait: _ } => {
-                let live = *live;
-                self.watch_log(out);
-                self.await_ready(now, live, out);
-            }
-            State::Up { .. } | State::Stopping(_) => {}
-            State::Down | State::Done | State::Retired | State::Quarantined(_) | State::Backoff { .. } => {}
+    /// Another program: what runs is ended. It is asked in the way that was meant for it.
+    fn replaced(&mut self, now: Mono, old: &Spec, out: &mut Vec<Effect>) {
+        changed(Replaces::Run, out);
+        self.end_run(now, Ladder::new(&old.stop), Then::Start, out);
+    }
+
+    /// The same program under other rules.
+    fn taken_over(&mut self, now: Mono, old: &Spec, out: &mut Vec<Effect>) {
+        changed(Replaces::Nothing, out);
+        if old.ready != self.spec.ready {
+            self.ready_changed(now, out);
         }
     }
 }

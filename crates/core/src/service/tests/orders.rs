@@ -46,26 +46,26 @@ fn a_start_while_stopping_is_remembered_and_a_later_stop_forgets_it() {
     check(
         "start; spawned; stop; start; start; exit 0; emptied",
         expect![[r#"
-        start                    starting    ordered start | SPAWN 1 payment | REPORT
-        spawned                  up          spawned | ready after 0ns | REPORT
-        stop                     stopping    ordered stop | asked | ASK 1 CtrlC | REPORT
-        start                    stopping    ordered start
-        start                    stopping
-        exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
-        emptied                  starting    SPAWN 2 payment | REPORT
-    "#]],
+            start                    starting    ordered start | SPAWN 1 payment | REPORT
+            spawned                  up          spawned | ready after 0ns | REPORT
+            stop                     stopping    ordered stop | asked | ASK 1 CtrlC | REPORT
+            start                    stopping    ordered start | REPORT
+            start                    stopping
+            exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
+            emptied                  starting    SPAWN 2 payment | REPORT
+        "#]],
     );
     check(
         "start; spawned; stop; start; stop; exit 0; emptied",
         expect![[r#"
-        start                    starting    ordered start | SPAWN 1 payment | REPORT
-        spawned                  up          spawned | ready after 0ns | REPORT
-        stop                     stopping    ordered stop | asked | ASK 1 CtrlC | REPORT
-        start                    stopping    ordered start
-        stop                     stopping    ordered stop
-        exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
-        emptied                  down        down | REPORT
-    "#]],
+            start                    starting    ordered start | SPAWN 1 payment | REPORT
+            spawned                  up          spawned | ready after 0ns | REPORT
+            stop                     stopping    ordered stop | asked | ASK 1 CtrlC | REPORT
+            start                    stopping    ordered start | REPORT
+            stop                     stopping    ordered stop | REPORT
+            exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
+            emptied                  down        down | REPORT
+        "#]],
     );
 }
 
@@ -121,12 +121,12 @@ fn a_stop_after_a_crash_wins_over_the_policy() {
     check(
         "start; spawned; exit 1; stop; emptied",
         expect![[r#"
-        start                    starting    ordered start | SPAWN 1 payment | REPORT
-        spawned                  up          spawned | ready after 0ns | REPORT
-        exit 1                   stopping    exit code 1 after 0ns | KILL 1 | REPORT
-        stop                     stopping    ordered stop
-        emptied                  down        down | REPORT
-    "#]],
+            start                    starting    ordered start | SPAWN 1 payment | REPORT
+            spawned                  up          spawned | ready after 0ns | REPORT
+            exit 1                   stopping    exit code 1 after 0ns | KILL 1 | REPORT
+            stop                     stopping    ordered stop | REPORT
+            emptied                  down        down | REPORT
+        "#]],
     );
     check(
         "start; spawned; exit 0; start; emptied",
@@ -209,13 +209,13 @@ fn a_kill_during_a_restart_is_the_last_order() {
     check(
         "start; spawned; restart; kill; signal 9; emptied",
         expect![[r#"
-        start                    starting    ordered start | SPAWN 1 payment | REPORT
-        spawned                  up          spawned | ready after 0ns | REPORT
-        restart                  stopping    ordered restart | asked | ASK 1 CtrlC | REPORT
-        kill                     stopping    ordered kill | killed | KILL 1
-        signal 9                 stopping    signal SIGKILL after 0ns, asked | REPORT
-        emptied                  down        down | REPORT
-    "#]],
+            start                    starting    ordered start | SPAWN 1 payment | REPORT
+            spawned                  up          spawned | ready after 0ns | REPORT
+            restart                  stopping    ordered restart | asked | ASK 1 CtrlC | REPORT
+            kill                     stopping    ordered kill | killed | KILL 1 | REPORT
+            signal 9                 stopping    signal SIGKILL after 0ns, asked | REPORT
+            emptied                  down        down | REPORT
+        "#]],
     );
 }
 

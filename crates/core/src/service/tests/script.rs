@@ -1,7 +1,9 @@
 //! A little language for tests. Steps are separated by `;` and may begin with a time that passes first (`+1s`, `+250ms`) and end with
-//! the run they speak of (`@3`; otherwise the newest). Words: an order's verb, `resume`, `spawned`, `nospawn`, `exit N`, `signal N`,
-//! `emptied`, `asked`, `unasked` (the last ask failed), `ready`, `notready`, `tick` (Deadline now), `due` (jump to the deadline, send it),
-//! `spec KEY=VALUE` (see `adjust`).
+//! the run they speak of (`@3`; otherwise the newest). Words: an order's verb (`start-now`), `resume`, `spawned`, `nospawn`, `exit N`,
+//! `signal N`, `emptied`, `asked`, `unasked` (the last ask failed), `ready`, `notready`, `tick` (Deadline now), `due` (jump to the
+//! deadline, send it), `hooked POINT N` (or `timeout`, `ended`, `missing` instead of an exit code), `adopted`, `unadopted`, `paused`,
+//! `unpaused` (the pause failed), `reloaded`, `unreloaded`, `limit`, `awaiting 0:db 1:cache`, `seen db ready:3` (a standing and a run,
+//! or `none`), `dependents N`, `changed PATH`, `rotated PATH`, `suspending`, `resumed`, `spec KEY=VALUE` (see `adjust`).
 //!
 //! The trace has one line per step: time, step, phase after it, effects.
 
@@ -10,9 +12,10 @@ use std::fmt::Write as _;
 
 use expect_test::Expect;
 
-use crate::event::{Order, Record, Verb};
+use crate::event::{HookEnd, Limit, Order, Record, Sight, Verb};
 use crate::spec::{
-    Ask, Env, ExitKey, Launch, Log, OnExit, Probe, Quarantine, Ready, Restart, RestartOn, Rotate, Step, Stop,
+    Account, After, Ask, Awaited, Env, ExitKey, Follow, Hook, Hooks, Launch, Log, OnExit, Probe, Quarantine, Ready,
+    Reload, Resources, Restart, RestartOn, Rotate, Stdin, Step, Stop, Until, Watch,
 };
 use crate::time::Wall;
 
@@ -41,15 +44,29 @@ pub(super) fn check(script: &str, expected: Expect) {
 pub(super) fn spec() -> Spec {
     Spec {
         name: "payment".into(),
+        display_name: String::new(),
         description: String::new(),
+        groups: Vec::new(),
         start: StartMode::Auto,
+        kind: Kind::Simple,
+        instances: None,
+        instance: None,
+        after: Vec::new(),
+        after_timeout: Some(ms(300_000)),
         launch: Launch {
             program: "/srv/payment".into(),
             args: Vec::new(),
             directory: None,
             env: Env::default(),
+            stdin: Stdin::Closed,
+            account: Account::default(),
+            resources: Resources::default(),
             breakaway: false,
         },
+        hooks: Hooks::default(),
+        max_runtime: None,
+        reload: None,
+        watch: None,
         ready: Ready { probe: None, every: ms(500), timeout: None },
         restart: Restart {
             on: RestartOn::Failure,
@@ -76,6 +93,32 @@ pub(super) fn adjust(spec: &mut Spec, change: &str) {
     let limit = spec.restart.quarantine;
     match key {
         "name" => spec.name = value.into(),
+        "kind" => {
+            spec.kind = match value.split_once(':') {
+                _ if value == "once" => Kind::Once,
+                Some((_, file)) => Kind::Forking { pid_file: Some(file.into()) },
+                None if value == "forking" => Kind::Forking { pid_file: None },
+                None => Kind::Simple,
+            }
+        }
+        "after" => spec.after = value.split(',').filter(|one| !one.is_empty()).map(after).collect(),
+        "after-timeout" => spec.after_timeout = (value != "never").then(|| span(value)),
+        "hook" => {
+            let (word, rest) = value.split_once(':').unwrap_or((value, ""));
+            let abort_on = rest.strip_prefix("abort:").map(|code| code.parse().unwrap()).into_iter().collect();
+            let ignore_failure = rest == "ignore";
+            let hook = Hook { command: vec![word.into()], timeout: ms(30_000), abort_on, ignore_failure };
+            spec.hooks.at.insert(point(word), hook);
+        }
+        "unhook" => drop(spec.hooks.at.remove(&point(value))),
+        "max" => spec.max_runtime = (value != "never").then(|| span(value)),
+        "reload" => spec.reload = value.parse().ok().map(Reload::Signal),
+        "watch" => {
+            let (settle, how) = value.split_once(':').unwrap_or((value, ""));
+            let (paths, reload) = (vec![".".into()], how == "reload");
+            let watch = || Watch { paths, only: Vec::new(), ignore: Vec::new(), settle: span(settle), reload };
+            spec.watch = (settle != "no").then(watch);
+        }
         "description" => spec.description = value.into(),
         "program" => spec.launch.program = value.into(),
         "stdout" => spec.log.stdout = Some(value.into()),
@@ -117,6 +160,32 @@ pub(super) fn adjust(spec: &mut Spec, change: &str) {
         }
         _ => panic!("no such change: {change}"),
     }
+}
+
+/// `db`, `db:started`, `@web:ready:stop:restart` (what follows when it fails, and when it comes anew), `os:postgres`, `target:x`.
+fn after(text: &str) -> After {
+    let words: Vec<&str> = text.split(':').collect();
+    let follow = |word: Option<&&str>| match word {
+        Some(&"stop") => Follow::Stop,
+        Some(&"restart") => Follow::Restart,
+        _ => Follow::Keep,
+    };
+    let until = match words.get(1) {
+        Some(&"started") => Until::Started,
+        Some(&"done") => Until::Done,
+        _ => Until::Ready,
+    };
+    let what = match (words[0], words[0].strip_prefix('@')) {
+        ("os", _) => Awaited::Os(words[1].into()),
+        ("target", _) => Awaited::OsGroup(words[1].into()),
+        (_, Some(group)) => Awaited::Group(group.into(), until),
+        (name, None) => Awaited::Service(name.into(), until),
+    };
+    After { what, fails: follow(words.get(2)), restarts: follow(words.get(3)) }
+}
+
+fn point(word: &str) -> HookPoint {
+    HookPoint::ALL.into_iter().find(|point| point.word() == word).expect("a hook point")
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -202,6 +271,26 @@ impl Stage {
         let number = || words[1].parse().unwrap();
         match words[0] {
             "start" => order(Verb::Start),
+            "start-now" => order(Verb::StartNow),
+            "shutdown" => order(Verb::Shutdown),
+            "pause" => order(Verb::Pause),
+            "continue" => order(Verb::Continue),
+            "reload" => order(Verb::Reload),
+            "hooked" => Event::Hooked(run, point(words[1]), hook_end(words[2])),
+            "adopted" => Event::Adopted(run, 200 + run.0 as Pid),
+            "unadopted" => Event::AdoptFailed(run, "two are left".into()),
+            "paused" => Event::Paused(run, Ok(())),
+            "unpaused" => Event::Paused(run, Err("no freezer".into())),
+            "reloaded" => Event::Reloaded(run, Ok(())),
+            "unreloaded" => Event::Reloaded(run, Err("no such event".into())),
+            "limit" => Event::LimitHit(run, Limit::Memory),
+            "awaiting" => Event::Awaiting(words[1..].iter().map(|word| other(word)).collect()),
+            "seen" => Event::Seen(words[1].into(), sight(words[2])),
+            "dependents" => Event::Dependents(number()),
+            "changed" => Event::FileChanged(words[1].into()),
+            "rotated" => Event::Rotated(words[1].into()),
+            "suspending" => Event::Suspending,
+            "resumed" => Event::Resumed,
             "stop" => order(Verb::Stop),
             "restart" => order(Verb::Restart),
             "kill" => order(Verb::Kill),
@@ -227,6 +316,33 @@ impl Stage {
     }
 }
 
+fn hook_end(word: &str) -> HookEnd {
+    match word {
+        "timeout" => HookEnd::TimedOut,
+        "ended" => HookEnd::Ended,
+        "missing" => HookEnd::NotStarted("no such file".into()),
+        code => HookEnd::Exited(Exit::Code(code.parse().unwrap())),
+    }
+}
+
+fn other(word: &str) -> (usize, String) {
+    let (place, name) = word.split_once(':').expect("PLACE:NAME");
+    (place.parse().unwrap(), name.into())
+}
+
+fn sight(word: &str) -> Option<Sight> {
+    let (standing, run) = word.split_once(':')?;
+    let standing = match standing {
+        "failed" => Standing::Failed,
+        "pending" => Standing::Pending,
+        "started" => Standing::Started,
+        "ready" => Standing::Ready,
+        "done" => Standing::Done,
+        _ => panic!("no such standing: {standing}"),
+    };
+    Some(Sight { standing, run: RunId(run.parse().unwrap()) })
+}
+
 pub(super) fn order(verb: Verb) -> Event {
     Event::Order(Order { verb, by: "root".into() })
 }
@@ -238,6 +354,20 @@ fn told(effect: &Effect) -> String {
         Effect::Ask(run, ask) => format!("ASK {} {ask:?}", run.0),
         Effect::Kill(run) => format!("KILL {}", run.0),
         Effect::Probe(run, probe) => format!("PROBE {} {probe:?}", run.0),
+        Effect::Hook(run, point, about) => {
+            format!(
+                "HOOK {} {}{}",
+                run.0,
+                point.word(),
+                about.as_ref().map_or(String::new(), |about| format!(" {about}"))
+            )
+        }
+        Effect::EndHook(run, point) => format!("END HOOK {} {}", run.0, point.word()),
+        Effect::Adopt(run, file) => format!("ADOPT {} {}", run.0, file.as_deref().unwrap_or("-")),
+        Effect::Pause(run) => format!("PAUSE {}", run.0),
+        Effect::Continue(run) => format!("CONTINUE {}", run.0),
+        Effect::Reload(run, how) => format!("RELOAD {} {how:?}", run.0),
+        Effect::Await(after) => format!("AWAIT {}", after.len()),
         Effect::Record(record) => told_record(record),
         Effect::Report => "REPORT".into(),
         Effect::Retire { exit } => format!("RETIRE {}", exit.map_or("-".into(), |exit| exit.to_string())),
@@ -250,6 +380,23 @@ fn told_record(record: &Record) -> String {
         Record::OrderRefused(_, why) => format!("refused: {why}"),
         Record::Spawned(..) => "spawned".into(),
         Record::SpawnFailed(_, why) => format!("spawn failed: {why}"),
+        Record::Adopted(_, pid) => format!("adopted {pid}"),
+        Record::AdoptFailed(_, why) => format!("adopt failed: {why}"),
+        Record::Waiting(names) => format!("waiting for {}", names.join(" ")),
+        Record::Skipped(why) => format!("skipped: {why}"),
+        Record::Followed { reason, restart } => {
+            format!("followed: {reason}{}", if *restart { ", restart" } else { "" })
+        }
+        Record::Hooked { run: _, point, end } => format!("{} hook {end:?}", point.word()),
+        Record::Paused(_) => "paused".into(),
+        Record::PauseFailed(_, why) => format!("pause failed: {why}"),
+        Record::Continued(_) => "continued".into(),
+        Record::Reloaded(_) => "reloaded".into(),
+        Record::ReloadFailed(_, why) => format!("reload failed: {why}"),
+        Record::LimitHit(_, limit) => format!("limit hit: {limit:?}"),
+        Record::FileChanged(path) => format!("file changed: {path}"),
+        Record::Overdue { run: _, after } => format!("overdue after {after:?}"),
+        Record::Holding(count) => format!("holding for {count}"),
         Record::Ready(_, after) => format!("ready after {after:?}"),
         Record::ReadyTimedOut { run: _, after, last } => format!("not ready after {after:?}: {last:?}"),
         Record::Asked(..) => "asked".into(),

@@ -180,13 +180,13 @@ fn disabling_leaves_the_run_alone_but_nothing_follows_it() {
     check(
         "start; spawned; restart; spec disabled=yes; exit 0; emptied",
         expect![[r#"
-        start                    starting    ordered start | SPAWN 1 payment | REPORT
-        spawned                  up          spawned | ready after 0ns | REPORT
-        restart                  stopping    ordered restart | asked | ASK 1 CtrlC | REPORT
-        spec disabled=yes        stopping    spec changed, restart
-        exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
-        emptied                  down        down | REPORT
-    "#]],
+            start                    starting    ordered start | SPAWN 1 payment | REPORT
+            spawned                  up          spawned | ready after 0ns | REPORT
+            restart                  stopping    ordered restart | asked | ASK 1 CtrlC | REPORT
+            spec disabled=yes        stopping    spec changed, restart | REPORT
+            exit 0                   stopping    exit code 0 after 0ns, asked | REPORT
+            emptied                  down        down | REPORT
+        "#]],
     );
 }
 
