@@ -2,13 +2,23 @@
 
 use std::fs;
 
-use crate::{Failed, diagram, workspace};
+use crate::{Failed, diagram, reference, workspace};
 
 /// A generated file: where it is and what makes it.
 type Generated = (&'static str, fn() -> String);
 
 /// All of them; each is checked in and compared by the test below.
-const FILES: [Generated; 1] = [("docs/state-diagram.md", diagram::markdown)];
+const FILES: [Generated; 4] = [
+    ("docs/state-diagram.md", diagram::markdown),
+    ("docs/spec.schema.json", schema),
+    (reference::ENGLISH, reference::english),
+    (reference::CHINESE, reference::chinese),
+];
+
+/// For the editors that specs are written with.
+fn schema() -> String {
+    format!("{:#}\n", mainstay_wire::spec::schema())
+}
 
 /// Writes them, or with `--check` only says which differ.
 pub(crate) fn run(options: &[&str]) -> Result<(), Failed> {

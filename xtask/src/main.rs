@@ -3,6 +3,7 @@
 mod bench;
 mod diagram;
 mod generate;
+mod reference;
 mod simulate;
 mod tidy;
 mod workspace;

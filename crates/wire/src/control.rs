@@ -30,7 +30,11 @@ pub enum Ask {
     /// Its status now.
     Status,
     /// Be up. The spec is read again first.
-    Start,
+    Start {
+        /// Without waiting for what must be there before.
+        #[serde(default, skip_serializing_if = "is_false")]
+        now: bool,
+    },
     /// Be down.
     Stop,
     /// Be down, then up. The spec is read again first.
@@ -38,11 +42,33 @@ pub enum Ask {
     /// Be down at once.
     Kill,
     /// Be down, and the guard ends.
-    Retire,
+    Retire {
+        /// Everything goes down: first the services that come after this one.
+        #[serde(default, skip_serializing_if = "is_false")]
+        in_order: bool,
+    },
+    /// Halt the living run as a whole.
+    Pause,
+    /// Let it go on.
+    Continue,
+    /// Make the program read its configuration again.
+    Reload,
     /// Read the spec again. With `hold`, what would replace the running program waits for the next start.
-    Reload {
+    Apply {
         /// Only what the running program needn't be replaced for.
+        #[serde(default)]
         hold: bool,
+    },
+    /// A line for the program's standard input.
+    Send {
+        /// Without its line break.
+        text: String,
+    },
+    /// Answers at once, and again whenever state, standing or run is another, until either side closes the connection.
+    Follow {
+        /// The service that comes after this one and is alive for as long as the connection is open.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dependent: Option<String>,
     },
     /// Answers when the service is in one of `states` with run `run` or a later one, or after `limit` milliseconds.
     Wait {
@@ -123,6 +149,10 @@ pub enum Code {
     Busy,
 }
 
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl From<&Problem> for Place {
     fn from(problem: &Problem) -> Self {
         let Problem { line, column, message, help, .. } = problem.clone();
@@ -161,10 +191,28 @@ mod tests {
             wait.line(),
             "{\"v\":1,\"id\":7,\"do\":\"wait\",\"states\":[\"up\",\"done\"],\"run\":3,\"limit\":500}\n"
         );
-        for text in [r#"{"v":1,"id":1,"do":"status"}"#, r#"{"v":1,"id":1,"do":"reload","hold":true}"#] {
-            let request: Request = serde_json::from_str(text).expect(text);
+        for ask in [
+            r#""do":"status""#,
+            r#""do":"start""#,
+            r#""do":"start","now":true"#,
+            r#""do":"stop""#,
+            r#""do":"restart""#,
+            r#""do":"kill""#,
+            r#""do":"retire""#,
+            r#""do":"retire","in_order":true"#,
+            r#""do":"pause""#,
+            r#""do":"continue""#,
+            r#""do":"reload""#,
+            r#""do":"apply","hold":true"#,
+            r#""do":"send","text":"quit""#,
+            r#""do":"follow""#,
+            r#""do":"follow","dependent":"web@2""#,
+        ] {
+            let text = format!(r#"{{"v":1,"id":1,{ask}}}"#);
+            let request: Request = serde_json::from_str(&text).expect(&text);
             assert_eq!(request.line().trim_end(), text);
         }
+        assert!(serde_json::from_str::<Request>(r#"{"v":1,"id":1,"do":"start","know":true}"#).is_err());
         assert!(serde_json::from_str::<Request>(r#"{"v":1,"id":1,"do":"dance"}"#).is_err());
     }
 

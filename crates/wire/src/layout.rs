@@ -31,10 +31,10 @@ impl Layout {
         Self { home: None, specs, state, logs, run }
     }
 
-    /// The spec of a service.
+    /// The spec of a service; all instances of one (`web@2`) have one spec.
     #[must_use]
     pub fn spec(&self, name: &str) -> PathBuf {
-        self.specs.join(format!("{name}.toml"))
+        self.specs.join(format!("{}.toml", base_name(name).0))
     }
 
     /// The service whose spec this file is.
@@ -108,6 +108,21 @@ impl Layout {
     }
 }
 
+/// The most instances that one service may have.
+pub const INSTANCES_MAX: u32 = 9_999;
+
+/// `web@2` → `web` and 2; a name without an instance number is its own base. The number has no leading zero, so that each instance has
+/// one name.
+#[must_use]
+pub fn base_name(name: &str) -> (&str, Option<u32>) {
+    let Some((base, digits)) = name.rsplit_once('@') else { return (name, None) };
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse::<u32>() {
+        Ok(number @ 1..=INSTANCES_MAX) if plain => (base, Some(number)),
+        Ok(_) | Err(_) => (name, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +137,20 @@ mod tests {
             ["services/web.toml", "state/web/journal.ndjson", "logs/web/output.log", "run/web.lock", "run/.up.lock"];
         assert_eq!(shown, expected.map(|path| format!("/srv/guarded/{path}")));
         assert_ne!(layout.tag(), Layout::home(Path::new("/srv/other")).tag());
+    }
+
+    #[test]
+    fn instances_share_a_spec_and_nothing_else() {
+        let layout = Layout::home(Path::new("/srv/guarded"));
+        assert_eq!(layout.spec("web@2"), layout.spec("web"));
+        assert_ne!(layout.journal("web@2"), layout.journal("web"));
+        assert_eq!(
+            (base_name("web"), base_name("web@2"), base_name("a@9999")),
+            (("web", None), ("web", Some(2)), ("a", Some(9999)))
+        );
+        for name in ["web@", "web@0", "web@02", "web@10000", "web@x", "web@+1"] {
+            assert_eq!(base_name(name), (name, None));
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@
 
 pub mod control;
 pub mod cri;
+pub mod expand;
 pub mod layout;
 pub mod memory;
+pub mod pattern;
 pub mod record;
 pub mod spec;
 pub mod status;

@@ -74,7 +74,7 @@ impl Memory {
             }
             What::GuardStarted { .. } => {}
             What::Ordered { verb, .. } => match verb.as_str() {
-                "start" | "restart" => {
+                "start" | "start-now" | "restart" => {
                     self.wanted = Some(true);
                     self.forgive();
                 }
@@ -83,6 +83,7 @@ impl Memory {
             },
             What::Starting { run, restarts, failures } => self.begun(*run, *restarts, *failures, moment),
             What::Spawned { pid, stamp, .. } => self.program = Some(Program { pid: *pid, stamp: *stamp }),
+            What::Adopted { pid, stamp, .. } => self.program = Some(Program { pid: *pid, stamp: *stamp }),
             What::Exited { exit, .. } => {
                 self.program = None;
                 self.last_exit = Some(exit.clone());
@@ -104,6 +105,25 @@ impl Memory {
             | What::Unkillable { .. }
             | What::Down
             | What::Backoff { .. } => {}
+            // Nobody wants it up until somebody orders it.
+            What::Followed { restart: false, .. } => self.wanted = Some(false),
+            What::Followed { restart: true, .. } => self.forgive(),
+            What::AdoptFailed { .. }
+            | What::Waiting { .. }
+            | What::Skipped { .. }
+            | What::Hooked { .. }
+            | What::Paused { .. } => {}
+            What::PauseFailed { .. }
+            | What::Continued { .. }
+            | What::Reloaded { .. }
+            | What::ReloadFailed { .. }
+            | What::LimitHit { .. } => {}
+            // It may start what was done.
+            What::FileChanged { .. } => {
+                self.wanted = Some(true);
+                self.forgive();
+            }
+            What::Overdue { .. } | What::Holding { .. } => {}
             // It is over: a new guard does not begin it anew.
             What::Done { .. } => {
                 self.wanted = Some(false);
@@ -197,6 +217,24 @@ mod tests {
         assert_eq!((history.last_run, history.restarts, history.failures), (RunId(3), 2, 1));
         assert_eq!(history.recent_restarts, [Duration::from_secs(5), Duration::from_secs(2)]);
         assert_eq!((memory.wanted, memory.program), (Some(true), Some(Program { pid: 7, stamp: 9 })));
+    }
+
+    #[test]
+    fn the_process_that_was_left_behind_is_the_living_program() {
+        let exited = What::Exited { run: 1, exit: ExitText::Code(0), ran: 5, asked: false, last_lines: Vec::new() };
+        let mut records = vec![
+            at(1, order("start-now")),
+            at(2, starting(1, 0)),
+            at(2, What::Spawned { run: 1, pid: 7, stamp: 9, restarts: 0 }),
+            at(3, exited),
+            at(3, What::Adopted { run: 1, pid: 8, stamp: 10 }),
+        ];
+        let memory = fold(&records);
+        assert_eq!((memory.wanted, memory.program), (Some(true), Some(Program { pid: 8, stamp: 10 })));
+        records.push(at(4, What::Followed { why: "db failed".to_owned(), restart: true }));
+        assert_eq!(fold(&records).wanted, Some(true));
+        records.push(at(4, What::Followed { why: "db was stopped".to_owned(), restart: false }));
+        assert_eq!(fold(&records).wanted, Some(false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_core::event::{Order, Record as Decided, Verb};
+use mainstay_core::event::{HookEnd, Limit, Order, Record as Decided, Verb};
 use mainstay_core::exit::Exit;
 use mainstay_core::signal;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,46 @@ pub enum What {
     Spawned { run: u64, pid: u32, stamp: u64, restarts: u64 },
     /// It could not be started.
     SpawnFailed { run: u64, why: String },
+    /// Another process is the run's main process now.
+    Adopted { run: u64, pid: u32, stamp: u64 },
+    /// None could be found.
+    AdoptFailed { run: u64, why: String },
+    /// The start waits for these.
+    Waiting { services: Vec<String> },
+    /// It is not started because of another service.
+    Skipped { why: String },
+    /// It is ended, or its next start given up, because of another service. `restart`: it starts again when that is back.
+    Followed { why: String, restart: bool },
+    /// A hook was run. `result`: `ok`, `failed`, `timed-out`, `ended` (by us) or `not-started`.
+    Hooked {
+        run: u64,
+        point: String,
+        result: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<ExitText>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took: Option<u64>,
+    },
+    /// The run is halted.
+    Paused { run: u64 },
+    /// It could not be.
+    PauseFailed { run: u64, why: String },
+    /// It goes on.
+    Continued { run: u64 },
+    /// The program was told to read its configuration again.
+    Reloaded { run: u64 },
+    /// It could not be told.
+    ReloadFailed { run: u64, why: String },
+    /// The run has run into a limit: `memory` or `processes`.
+    LimitHit { run: u64, limit: String },
+    /// A watched file has changed.
+    FileChanged { path: String },
+    /// The run lived longer than it may.
+    Overdue { run: u64, after: u64 },
+    /// The end waits for so many services that come after this one.
+    Holding { dependents: u32 },
     /// It is up.
     Ready { run: u64, after: u64 },
     /// It was not up in time.
@@ -104,6 +144,11 @@ pub enum What {
     Mended { what: String },
 }
 
+/// The result of a hook that ended well.
+const HOOK_OK: &str = "ok";
+/// The result of a hook that was ended because the run was.
+const HOOK_ENDED: &str = "ended";
+
 /// How much a record matters to people who watch the machine, not the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -142,6 +187,18 @@ impl What {
                 Weight::Warning
             }
             Self::Unkillable { .. } | Self::SpecRefused { .. } | Self::Fault { .. } => Weight::Warning,
+            Self::AdoptFailed { .. }
+            | Self::Skipped { .. }
+            | Self::Followed { .. }
+            | Self::LimitHit { .. }
+            | Self::Overdue { .. } => Weight::Warning,
+            Self::PauseFailed { .. } | Self::ReloadFailed { .. } => Weight::Warning,
+            Self::Hooked { result, .. } if matches!(result.as_str(), HOOK_OK | HOOK_ENDED) => Weight::Quiet,
+            Self::Hooked { .. } => Weight::Warning,
+            Self::Paused { .. } | Self::Continued { .. } | Self::Reloaded { .. } => Weight::Note,
+            Self::Adopted { .. } | Self::Waiting { .. } | Self::FileChanged { .. } | Self::Holding { .. } => {
+                Weight::Quiet
+            }
             Self::Quarantined { .. } => Weight::Error,
             Self::Done { .. } | Self::Ready { .. } | Self::Down | Self::Released | Self::Mended { .. } => Weight::Note,
             Self::GuardStarted { .. }
@@ -187,6 +244,21 @@ pub fn decided(record: Decided, stamp: u64, restarts: u64) -> What {
         Decided::SpawnFailed(run, why) => What::SpawnFailed { run: run.0, why },
         Decided::Ready(run, after) => What::Ready { run: run.0, after: millis(after) },
         Decided::ReadyTimedOut { run, after, last } => What::ReadyTimedOut { run: run.0, after: millis(after), last },
+        Decided::Adopted(run, pid) => What::Adopted { run: run.0, pid, stamp },
+        Decided::AdoptFailed(run, why) => What::AdoptFailed { run: run.0, why },
+        Decided::Waiting(services) => What::Waiting { services },
+        Decided::Skipped(why) => What::Skipped { why },
+        Decided::Followed { reason, restart } => What::Followed { why: reason, restart },
+        Decided::Hooked { run, point, end } => hooked(run.0, point.word(), end),
+        Decided::Paused(run) => What::Paused { run: run.0 },
+        Decided::PauseFailed(run, why) => What::PauseFailed { run: run.0, why },
+        Decided::Continued(run) => What::Continued { run: run.0 },
+        Decided::Reloaded(run) => What::Reloaded { run: run.0 },
+        Decided::ReloadFailed(run, why) => What::ReloadFailed { run: run.0, why },
+        Decided::LimitHit(run, limit) => What::LimitHit { run: run.0, limit: limit_text(limit).to_owned() },
+        Decided::FileChanged(path) => What::FileChanged { path },
+        Decided::Overdue { run, after } => What::Overdue { run: run.0, after: millis(after) },
+        Decided::Holding(dependents) => What::Holding { dependents },
         Decided::Asked(run, ask) => What::Asked { run: run.0, ask: ask_text(&ask) },
         Decided::AskFailed(run, ask, why) => What::AskFailed { run: run.0, ask: ask_text(&ask), why },
         Decided::Killed(run) => What::Killed { run: run.0 },
@@ -205,15 +277,40 @@ pub fn decided(record: Decided, stamp: u64, restarts: u64) -> What {
     }
 }
 
+/// `took` is a fact of the shell, which adds it.
+fn hooked(run: u64, point: &str, end: HookEnd) -> What {
+    let (result, exit, why) = match end {
+        HookEnd::Exited(exit) if exit.is_success() => (HOOK_OK, Some(exit), None),
+        HookEnd::Exited(exit) => ("failed", Some(exit), None),
+        HookEnd::TimedOut => ("timed-out", None, None),
+        HookEnd::Ended => (HOOK_ENDED, None, None),
+        HookEnd::NotStarted(why) => ("not-started", None, Some(why)),
+    };
+    let (point, result, exit) = (point.to_owned(), result.to_owned(), exit.map(ExitText::from));
+    What::Hooked { run, point, result, exit, why, took: None }
+}
+
+fn limit_text(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Memory => "memory",
+        Limit::Processes => "processes",
+    }
+}
+
 /// The word for an order.
 #[must_use]
 pub fn verb_text(verb: Verb) -> &'static str {
     match verb {
         Verb::Start => "start",
+        Verb::StartNow => "start-now",
         Verb::Stop => "stop",
         Verb::Restart => "restart",
         Verb::Kill => "kill",
         Verb::Retire => "retire",
+        Verb::Shutdown => "shutdown",
+        Verb::Pause => "pause",
+        Verb::Continue => "continue",
+        Verb::Reload => "reload",
     }
 }
 
@@ -268,6 +365,33 @@ impl fmt::Display for What {
             Self::Spawned { run, pid, restarts: 0, .. } => write!(f, "run {run} started (pid {pid})"),
             Self::Spawned { run, pid, restarts, .. } => write!(f, "run {run} started (pid {pid}), restart {restarts}"),
             Self::SpawnFailed { run, why, .. } => write!(f, "run {run} could not be started: {why}"),
+            Self::Adopted { run, pid, .. } => write!(f, "run {run} goes on as the process it left (pid {pid})"),
+            Self::AdoptFailed { run, why } => write!(f, "run {run} left no process to go on with: {why}"),
+            Self::Waiting { services } => write!(f, "waits for {}", services.join(", ")),
+            Self::Skipped { why } => write!(f, "skipped: {why}"),
+            Self::Followed { why, restart: true } => write!(f, "ended, to start again later: {why}"),
+            Self::Followed { why, restart: false } => write!(f, "ended: {why}"),
+            Self::Hooked { run, point, result, exit, why, took } => {
+                write!(f, "{point} hook of run {run}: {}", result.replace('-', " "))?;
+                if let Some(detail) =
+                    exit.as_ref().filter(|_| result != HOOK_OK).map(ToString::to_string).or(why.clone())
+                {
+                    write!(f, ": {detail}")?;
+                }
+                took.as_ref().map_or(Ok(()), |took| write!(f, " ({})", span(took)))
+            }
+            Self::Paused { run } => write!(f, "run {run} paused"),
+            Self::PauseFailed { run, why } => write!(f, "run {run} could not be paused: {why}"),
+            Self::Continued { run } => write!(f, "run {run} goes on"),
+            Self::Reloaded { run } => write!(f, "run {run} told to read its configuration again"),
+            Self::ReloadFailed { run, why } => {
+                write!(f, "run {run} could not be told to read its configuration again: {why}")
+            }
+            Self::LimitHit { run, limit } => write!(f, "run {run} has run into its limit of {limit}"),
+            Self::FileChanged { path } => write!(f, "{path} has changed"),
+            Self::Overdue { run, after } => write!(f, "run {run} lived longer than {}", span(after)),
+            Self::Holding { dependents: 1 } => f.write_str("its end waits for 1 service that comes after it"),
+            Self::Holding { dependents } => write!(f, "its end waits for {dependents} services that come after it"),
             Self::Ready { run, after } => write!(f, "run {run} ready after {}", span(after)),
             Self::ReadyTimedOut { run, after, last: None } => write!(f, "run {run} not ready within {}", span(after)),
             Self::ReadyTimedOut { run, after, last: Some(last) } => {
@@ -303,5 +427,122 @@ impl fmt::Display for What {
             Self::Fault { what } => f.write_str(what),
             Self::Mended { what } => f.write_str(what),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use mainstay_core::event::RunId;
+    use mainstay_core::spec::HookPoint;
+
+    use super::*;
+
+    fn hook(end: HookEnd) -> Decided {
+        Decided::Hooked { run: RunId(3), point: HookPoint::PreStart, end }
+    }
+
+    /// What the journal says of each, in both forms, and how much it matters.
+    #[test]
+    fn decisions_become_records() {
+        let why = || "no way".to_owned();
+        let order = |verb| Decided::Ordered(Order { verb, by: "root".to_owned() });
+        let decisions = [
+            order(Verb::StartNow),
+            order(Verb::Shutdown),
+            order(Verb::Pause),
+            order(Verb::Continue),
+            order(Verb::Reload),
+            Decided::Adopted(RunId(3), 7),
+            Decided::AdoptFailed(RunId(3), why()),
+            Decided::Waiting(vec!["db".to_owned(), "@cache".to_owned()]),
+            Decided::Skipped("db failed".to_owned()),
+            Decided::Followed { reason: "db failed".to_owned(), restart: true },
+            Decided::Followed { reason: "db was stopped".to_owned(), restart: false },
+            hook(HookEnd::Exited(Exit::Code(0))),
+            hook(HookEnd::Exited(Exit::Code(2))),
+            hook(HookEnd::TimedOut),
+            hook(HookEnd::Ended),
+            hook(HookEnd::NotStarted(why())),
+            Decided::Paused(RunId(3)),
+            Decided::PauseFailed(RunId(3), why()),
+            Decided::Continued(RunId(3)),
+            Decided::Reloaded(RunId(3)),
+            Decided::ReloadFailed(RunId(3), why()),
+            Decided::LimitHit(RunId(3), Limit::Memory),
+            Decided::FileChanged("main.go".to_owned()),
+            Decided::Overdue { run: RunId(3), after: Duration::from_secs(60) },
+            Decided::Holding(1),
+        ];
+        let mut lines = String::new();
+        for decision in decisions {
+            let what = decided(decision, 9, 0);
+            let json = serde_json::to_string(&what).expect("it is JSON");
+            assert_eq!(serde_json::from_str::<What>(&json).expect("our own line"), what);
+            lines.push_str(&format!("{:?}: {what}\n    {json}\n", what.weight()));
+        }
+        expect![[r#"
+            Quiet: start-now ordered by root
+                {"kind":"ordered","verb":"start-now","by":"root"}
+            Quiet: shutdown ordered by root
+                {"kind":"ordered","verb":"shutdown","by":"root"}
+            Quiet: pause ordered by root
+                {"kind":"ordered","verb":"pause","by":"root"}
+            Quiet: continue ordered by root
+                {"kind":"ordered","verb":"continue","by":"root"}
+            Quiet: reload ordered by root
+                {"kind":"ordered","verb":"reload","by":"root"}
+            Quiet: run 3 goes on as the process it left (pid 7)
+                {"kind":"adopted","run":3,"pid":7,"stamp":9}
+            Warning: run 3 left no process to go on with: no way
+                {"kind":"adopt-failed","run":3,"why":"no way"}
+            Quiet: waits for db, @cache
+                {"kind":"waiting","services":["db","@cache"]}
+            Warning: skipped: db failed
+                {"kind":"skipped","why":"db failed"}
+            Warning: ended, to start again later: db failed
+                {"kind":"followed","why":"db failed","restart":true}
+            Warning: ended: db was stopped
+                {"kind":"followed","why":"db was stopped","restart":false}
+            Quiet: pre-start hook of run 3: ok
+                {"kind":"hooked","run":3,"point":"pre-start","result":"ok","exit":{"code":0}}
+            Warning: pre-start hook of run 3: failed: exit code 2
+                {"kind":"hooked","run":3,"point":"pre-start","result":"failed","exit":{"code":2}}
+            Warning: pre-start hook of run 3: timed out
+                {"kind":"hooked","run":3,"point":"pre-start","result":"timed-out"}
+            Quiet: pre-start hook of run 3: ended
+                {"kind":"hooked","run":3,"point":"pre-start","result":"ended"}
+            Warning: pre-start hook of run 3: not started: no way
+                {"kind":"hooked","run":3,"point":"pre-start","result":"not-started","why":"no way"}
+            Note: run 3 paused
+                {"kind":"paused","run":3}
+            Warning: run 3 could not be paused: no way
+                {"kind":"pause-failed","run":3,"why":"no way"}
+            Note: run 3 goes on
+                {"kind":"continued","run":3}
+            Note: run 3 told to read its configuration again
+                {"kind":"reloaded","run":3}
+            Warning: run 3 could not be told to read its configuration again: no way
+                {"kind":"reload-failed","run":3,"why":"no way"}
+            Warning: run 3 has run into its limit of memory
+                {"kind":"limit-hit","run":3,"limit":"memory"}
+            Quiet: main.go has changed
+                {"kind":"file-changed","path":"main.go"}
+            Warning: run 3 lived longer than 1m
+                {"kind":"overdue","run":3,"after":60000}
+            Quiet: its end waits for 1 service that comes after it
+                {"kind":"holding","dependents":1}
+        "#]]
+        .assert_eq(&lines);
+    }
+
+    #[test]
+    fn a_hook_says_how_long_it_took() {
+        let What::Hooked { run, point, result, exit, why, .. } = decided(hook(HookEnd::Exited(Exit::Code(2))), 0, 0)
+        else {
+            panic!("a hook's record")
+        };
+        let what = What::Hooked { run, point, result, exit, why, took: Some(1500) };
+        assert_eq!(what.to_string(), "pre-start hook of run 3: failed: exit code 2 (1s)");
     }
 }

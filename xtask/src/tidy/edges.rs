@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("mainstay-agent", &["mainstay-core", "mainstay-wire", "mainstay-os"]),
     ("mainstay", &["mainstay-agent", "mainstay-guard", "mainstay-wire", "mainstay-os"]),
     ("mainstay-sim", &["mainstay-core", "mainstay-wire"]),
-    ("xtask", &["mainstay-core", "mainstay-sim"]),
+    ("xtask", &["mainstay-core", "mainstay-sim", "mainstay-wire"]),
     ("fixture-child", &[]),
 ];
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::{Platform, Problems, read, show};
+use super::{Platform, Problems, keys, read, show};
 
 /// Why an edit was not made; the text stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +54,17 @@ pub fn set(name: &str, text: &str, key: &str, value: &str, platform: Platform) -
     let as_literal = with_value(text, key, literal)?;
     match read(name, &as_literal, platform) {
         Ok(_) => Ok(as_literal),
-        Err(problems) if is_string || value.starts_with(['[', '{']) => {
+        Err(problems) if is_string || value.starts_with(['[', '{']) || takes_no_string(&string_problems, key) => {
             Err(EditError::Invalid { text: as_literal, problems })
         }
         Err(_) => Err(EditError::Invalid { text: as_string, problems: string_problems }),
     }
+}
+
+/// The key was refused as a string for being one, so whatever else is wrong with the value is what a person wants to know.
+fn takes_no_string(problems: &Problems, key: &str) -> bool {
+    let begin = format!("`{key}` must be ");
+    problems.0.iter().any(|problem| problem.message.starts_with(&begin) && problem.message.ends_with(", not a string"))
 }
 
 /// The text without `key`, so that its default is in force.
@@ -75,16 +81,21 @@ pub fn unset(name: &str, text: &str, key: &str, platform: Platform) -> Result<St
             table.get_mut(parent).and_then(Item::as_table_like_mut).ok_or_else(|| EditError::NoKey(key.to_owned()))?;
     }
     table.remove(last).ok_or_else(|| EditError::NoKey(key.to_owned()))?;
-    let emptied = table.is_empty();
-    if let [parent] = parents
-        && emptied
-    {
-        document.remove(parent);
-    }
+    remove_emptied(document.as_table_mut(), parents);
     let text = document.to_string();
     match read(name, &text, platform) {
         Ok(_) => Ok(text),
         Err(problems) => Err(EditError::Invalid { text, problems }),
+    }
+}
+
+/// Takes out the tables of the path that have nothing left in them.
+fn remove_emptied(table: &mut dyn toml_edit::TableLike, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let Some(below) = table.get_mut(first).and_then(Item::as_table_like_mut) else { return };
+    remove_emptied(below, rest);
+    if below.is_empty() {
+        table.remove(first);
     }
 }
 
@@ -106,15 +117,17 @@ pub fn get(name: &str, text: &str, key: &str, platform: Platform) -> Result<Stri
     })
 }
 
-/// A new spec's text: `program` and `args`, then one line for each of the other keys.
+/// A new spec's text: `program` and `args`. With the address of the schema editors find out what else there is.
 #[must_use]
-pub fn template(program: &str, args: &[String]) -> String {
+pub fn template(program: &str, args: &[String], schema: Option<&str>) -> String {
     let mut document = DocumentMut::new();
     document.insert("program", toml_edit::value(program));
     if !args.is_empty() {
         document.insert("args", toml_edit::value(args.iter().collect::<Array>()));
     }
-    document.to_string()
+    // What taplo and the editors that stand on it look for.
+    let line = schema.map_or_else(String::new, |schema| format!("#:schema {schema}\n\n"));
+    line + &document.to_string()
 }
 
 fn parse(name: &str, text: &str, platform: Platform) -> Result<DocumentMut, EditError> {
@@ -161,12 +174,13 @@ fn with_value(text: &str, key: &str, value: Value) -> Result<String, EditError> 
 }
 
 /// `restart.delay` → [restart, delay]; the name of a variable or an exit code may itself contain dots.
-fn path(key: &str) -> Vec<String> {
-    for prefix in ["env.", "restart.exit-codes."] {
-        if let Some(rest) = key.strip_prefix(prefix) {
-            let parents = prefix.trim_end_matches('.').split('.').map(str::to_owned);
-            return parents.chain([rest.to_owned()]).collect();
+pub(super) fn path(key: &str) -> Vec<String> {
+    let split = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<String>>();
+    let free = keys::all().filter(|known| matches!(known.kind, keys::Kind::Map(..)));
+    for table in free {
+        if let Some(name) = key.strip_prefix(table.path).and_then(|rest| rest.strip_prefix('.')) {
+            return split(table.path).into_iter().chain([name.to_owned()]).collect();
         }
     }
-    key.split('.').map(str::to_owned).collect()
+    split(key)
 }

@@ -27,7 +27,7 @@ pub struct Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problem {
-    pub(super) fn new(text: &str, span: Range<usize>, message: String, help: Option<String>) -> Self {
+    pub(crate) fn new(text: &str, span: Range<usize>, message: String, help: Option<String>) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;

@@ -1,12 +1,14 @@
 //! Walks a parsed TOML table: takes each known key once, notes every problem with its place, and reports the keys nobody took.
 
-use std::cell::{Cell, RefCell};
-use std::ops::Range;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
+use super::fill::Fill;
+use super::keys::{self, Key};
 use super::{Platform, Problem, Problems};
 use crate::units;
 
@@ -14,6 +16,8 @@ use crate::units;
 pub(super) struct Reader<'t> {
     text: &'t str,
     pub(super) platform: Platform,
+    /// What stands for `${MAINSTAY_INSTANCE}` and its like; known as soon as the keys about instances are read.
+    fill: OnceCell<Fill>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -22,7 +26,7 @@ pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, platform: Platform) -> Self {
-        Self { text, platform, problems: RefCell::default() }
+        Self { text, platform, fill: OnceCell::new(), problems: RefCell::default() }
     }
 
     /// The document; its syntax errors are already noted.
@@ -60,6 +64,40 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// From now on `filled` puts this in.
+    pub(super) fn fill(&self, fill: Fill) {
+        drop(self.fill.set(fill));
+    }
+
+    /// A string with what an instance's number and port stand for put in.
+    pub(super) fn filled(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
+        let text = self.string(key, value)?;
+        Some(self.fill.get().map_or_else(|| text.clone(), |fill| fill.put_in(&text)))
+    }
+
+    /// The same as the first instance would have it, to look at its form.
+    pub(super) fn sample(&self, text: &str) -> String {
+        self.fill.get().map_or_else(|| text.to_owned(), |fill| fill.sample(text))
+    }
+
+    /// A list of such strings.
+    pub(super) fn filled_list(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+        let texts = self.strings(key, value)?;
+        let Some(fill) = self.fill.get() else { return Some(texts) };
+        Some(texts.iter().map(|text| fill.put_in(text)).collect())
+    }
+
+    /// The words of a command: at least its program.
+    pub(super) fn command(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+        let words = self.filled_list(key, value)?;
+        if words.first().is_none_or(|program| program.trim().is_empty()) {
+            let help = Some("write [\"program\", \"argument\"]".to_owned());
+            self.problem(value.span(), format!("`{key}` names no program"), help);
+            return None;
+        }
+        Some(words)
+    }
+
     pub(super) fn strings(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
         let array = self.array(key, value, "a list of strings, such as [\"a\", \"b\"]")?;
         // Not `collect::<Option<_>>` over a lazy iterator: every wrong element is to be reported.
@@ -81,11 +119,16 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn count(&self, key: &str, value: Value<'_, 't>, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn count(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<u32>) -> Option<u32> {
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        self.number(key, value, range).and_then(|n| u32::try_from(n).ok())
+    }
+
+    pub(super) fn number(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<i64>) -> Option<i64> {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
         match value.get_ref() {
             DeValue::Integer(number) => {
-                let read = integer(number).and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n));
+                let read = integer(number).filter(|n| range.contains(n));
                 if read.is_none() {
                     self.problem(value.span(), format!("`{key}` must be {wanted}, not {number}"), None);
                 }
@@ -105,6 +148,16 @@ impl<'t> Reader<'t> {
             }
             other => self.wrong_kind(key, "a duration such as \"10s\"", other, value.span()),
         }
+    }
+
+    /// A duration that is at least 10 ms.
+    pub(super) fn nonzero(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
+        let duration = self.duration(key, value)?;
+        if duration < Duration::from_millis(10) {
+            self.problem(value.span(), format!("`{key}` must be at least \"10ms\""), None);
+            return None;
+        }
+        Some(duration)
     }
 
     pub(super) fn size(&self, key: &str, value: Value<'_, 't>) -> Option<u64> {
@@ -153,15 +206,15 @@ pub(super) struct Section<'r, 'a, 't> {
     path: String,
     table: &'a DeTable<'t>,
     span: Range<usize>,
-    /// The keys that were asked for, known whether present or not.
-    known: RefCell<Vec<&'static str>>,
+    /// What may stand here.
+    keys: Vec<&'static Key>,
     finished: Cell<bool>,
 }
 
 impl<'r, 'a, 't> Section<'r, 'a, 't> {
     pub(super) fn new(reader: &'r Reader<'t>, path: &str, table: &'a DeTable<'t>, span: Range<usize>) -> Self {
-        let (known, finished) = (RefCell::default(), Cell::new(false));
-        Self { reader, path: path.to_owned(), table, span, known, finished }
+        let (keys, finished) = (keys::below(path).collect(), Cell::new(false));
+        Self { reader, path: path.to_owned(), table, span, keys, finished }
     }
 
     pub(super) fn span(&self) -> Range<usize> {
@@ -173,22 +226,48 @@ impl<'r, 'a, 't> Section<'r, 'a, 't> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// The value of `key` through `read`, which notes its own problems.
+    /// The place of `key`'s value, or of the table.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span(), Spanned::span)
+    }
+
+    /// Whether the text says anything of `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
+    /// The value of `key` through `read`, which notes its own problems. `None` too where this system has no such thing.
     pub(super) fn take<T>(&self, key: &'static str, read: impl FnOnce(&str, Value<'a, 't>) -> Option<T>) -> Option<T> {
-        self.known.borrow_mut().push(key);
+        let known = self.keys.iter().find(|known| known.name() == key);
+        debug_assert!(known.is_some(), "`{}` is read, but not in the table of keys", self.full(key));
         let value = self.table.get(key)?;
-        read(&self.full(key), value)
+        let platform = self.reader.platform;
+        match known {
+            Some(known) if known.only.is_some_and(|only| only != platform) => {
+                let message = format!("`{}`: cannot be used on {}", self.full(key), platform.title());
+                let help = (!known.elsewhere.is_empty()).then(|| known.elsewhere.to_owned());
+                self.reader.problem(value.span(), message, help);
+                None
+            }
+            _ => read(&self.full(key), value),
+        }
     }
 
     /// Notes every key nobody took. Must be the last call.
     pub(super) fn finish(self) {
         self.finished.set(true);
-        let known = self.known.borrow();
+        let known: Vec<&str> = self.keys.iter().map(|key| key.name()).collect();
         for (key, _) in self.table {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
                 let message = format!("there is no key `{}`", self.full(name));
-                self.reader.problem(key.span(), message, Some(one_of(name, &known)));
+                let renamed = keys::RENAMED.iter().find(|(old, _)| *old == self.full(name));
+                let help = match renamed {
+                    _ if name.eq_ignore_ascii_case("password") => PASSWORD.to_owned(),
+                    Some((_, new)) => format!("it is `{new}` now"),
+                    None => one_of(name, &known),
+                };
+                self.reader.problem(key.span(), message, Some(help));
             }
         }
     }
@@ -199,6 +278,10 @@ impl Drop for Section<'_, '_, '_> {
         debug_assert!(self.finished.get() || std::thread::panicking(), "section `{}` was not finished", self.path);
     }
 }
+
+/// Specs are read by more people than may know a password.
+const PASSWORD: &str =
+    "a password never stands in a spec: `mainstay install --password-file` hands it to the service manager";
 
 /// A TOML integer of any radix.
 pub(super) fn integer(number: &DeInteger<'_>) -> Option<i64> {
@@ -225,11 +308,22 @@ pub(super) fn one_of(wrong: &str, names: &[&str]) -> String {
     }
 }
 
+/// Fewer letters are no beginning of anything.
+const BEGINNING_CHARS_MIN: usize = 4;
+
 /// The name that differs least from `wrong`, if it is near enough to be a slip.
 #[must_use]
 pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let wrong = wrong.to_ascii_lowercase();
-    let limit = (wrong.chars().count() / 3).max(1);
+    let length = wrong.chars().count();
+    let names: Vec<&str> = names.into_iter().collect();
+    // The beginning of one name alone: somebody stopped too early.
+    let mut longer =
+        names.iter().filter(|name| length >= BEGINNING_CHARS_MIN && name.to_ascii_lowercase().starts_with(&wrong));
+    if let (Some(only), None) = (longer.next(), longer.next()) {
+        return Some(only);
+    }
+    let limit = (length / 3).max(1);
     let distances = names.into_iter().map(|name| (distance(&wrong, &name.to_ascii_lowercase()), name));
     distances.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, name)| name)
 }

@@ -1,24 +1,71 @@
 //! The whole spec in force as TOML, defaults included: what `mainstay show` prints, and it reads back as the same spec.
 
+mod program;
+
 use mainstay_core::signal;
-use mainstay_core::spec::{Ask, ExitKey, OnExit, Probe, RestartOn, Spec, StartMode, Step};
+use mainstay_core::spec::{
+    After, Ask, Awaited, ExitKey, Follow, Hook, HookPoint, Kind, Names, OnExit, Probe, Reload, RestartOn, Spec,
+    StartMode, Step, Until, Watch,
+};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use crate::units::duration_text;
 
-/// The spec as TOML with every key that has a value.
+/// The spec as TOML with every key that has a value. Of a secret it has the file's name alone.
 #[must_use]
 pub fn show(spec: &Spec) -> String {
     let mut document = DocumentMut::new();
     let root = document.as_table_mut();
-    root.insert("description", value(&spec.description));
-    root.insert("start", value(start(spec.start)));
-    launch(root, spec);
+    service(root, spec);
+    program::launch(root, &spec.launch);
+    program::account(root, &spec.launch.account);
+    program::resources(root, &spec.launch.resources);
+    hooks(root, spec);
     root.insert("ready", Item::Table(ready(spec)));
     root.insert("restart", Item::Table(restart(spec)));
     root.insert("stop", Item::Table(stop(spec)));
+    if let Some(reload) = &spec.reload {
+        root.insert("reload", Item::Table(self::reload(reload)));
+    }
+    if let Some(watch) = &spec.watch {
+        root.insert("watch", Item::Table(self::watch(watch)));
+    }
     root.insert("log", Item::Table(log(spec)));
     document.to_string()
+}
+
+fn service(root: &mut Table, spec: &Spec) {
+    if !spec.display_name.is_empty() {
+        root.insert("display-name", value(&spec.display_name));
+    }
+    root.insert("description", value(&spec.description));
+    root.insert("groups", texts(&spec.groups));
+    root.insert("start", value(start(spec.start)));
+    let (kind, pid_file) = match &spec.kind {
+        Kind::Simple => ("simple", None),
+        Kind::Once => ("once", None),
+        Kind::Forking { pid_file } => ("forking", pid_file.as_ref()),
+    };
+    root.insert("kind", value(kind));
+    if let Some(file) = pid_file {
+        root.insert("pid-file", value(file));
+    }
+    root.insert("max-runtime", value(duration_text(spec.max_runtime.unwrap_or_default())));
+    root.insert("after", value(spec.after.iter().map(after).collect::<Array>()));
+    root.insert("after-timeout", value(duration_text(spec.after_timeout.unwrap_or_default())));
+    let own_port = spec.instance.and_then(|instance| instance.port);
+    let ports = match spec.instances {
+        Some(instances) => {
+            root.insert("instances", value(i64::from(instances.count)));
+            instances.ports
+        }
+        None => own_port.map(|port| (port, port)),
+    };
+    match ports {
+        None => {}
+        Some((first, last)) if first == last => drop(root.insert("ports", value(first.to_string()))),
+        Some((first, last)) => drop(root.insert("ports", value(format!("{first}-{last}")))),
+    }
 }
 
 fn start(mode: StartMode) -> &'static str {
@@ -30,17 +77,92 @@ fn start(mode: StartMode) -> &'static str {
     }
 }
 
-fn launch(root: &mut Table, spec: &Spec) {
-    let launch = &spec.launch;
-    root.insert("program", value(&launch.program));
-    root.insert("args", value(launch.args.iter().collect::<Array>()));
-    if let Some(directory) = &launch.directory {
-        root.insert("directory", value(directory));
+fn after(after: &After) -> Value {
+    let (name, until) = match &after.what {
+        Awaited::Service(name, until) => (name.clone(), Some(*until)),
+        Awaited::Group(name, until) => (format!("@{name}"), Some(*until)),
+        Awaited::Os(name) => (format!("os:{name}"), None),
+        Awaited::OsGroup(name) => (format!("os-group:{name}"), None),
+    };
+    let until = until.filter(|until| *until != Until::Ready).map(|until| match until {
+        Until::Started => "started",
+        Until::Ready => "ready",
+        Until::Done => "done",
+    });
+    if (after.fails, after.restarts) == (Follow::Keep, Follow::Keep) {
+        return until.map_or_else(|| name.clone(), |until| format!("{name}:{until}")).into();
     }
-    let env: InlineTable = launch.env.vars.iter().map(|(name, text)| (name.as_str(), Value::from(text))).collect();
-    root.insert("env", value(env));
-    root.insert("inherit-env", value(!launch.env.replace));
-    root.insert("breakaway", value(launch.breakaway));
+    let mut table = InlineTable::new();
+    table.insert("service", name.into());
+    if let Some(until) = until {
+        table.insert("until", until.into());
+    }
+    table.insert("fails", follow(after.fails).into());
+    table.insert("restarts", follow(after.restarts).into());
+    Value::from(table)
+}
+
+fn follow(follow: Follow) -> &'static str {
+    match follow {
+        Follow::Keep => "keep",
+        Follow::Stop => "stop",
+        Follow::Restart => "restart",
+    }
+}
+
+fn hooks(root: &mut Table, spec: &Spec) {
+    let mut table = Table::new();
+    for (point, hook) in &spec.hooks.at {
+        table.insert(point.word(), value(self::hook(*point, hook)));
+    }
+    let names = match spec.hooks.names {
+        Names::Own => "own",
+        Names::Nssm => "nssm",
+    };
+    table.insert("names", value(names));
+    root.insert("hooks", Item::Table(table));
+}
+
+fn hook(point: HookPoint, hook: &Hook) -> InlineTable {
+    let mut table = InlineTable::new();
+    table.insert("command", hook.command.iter().collect::<Array>().into());
+    table.insert("timeout", duration_text(hook.timeout).into());
+    if point == HookPoint::PreStart {
+        let codes = hook.abort_on.iter().map(|code| i64::from(*code)).collect::<Array>();
+        table.insert("abort-on", codes.into());
+        table.insert("ignore-failure", hook.ignore_failure.into());
+    }
+    table
+}
+
+fn reload(reload: &Reload) -> Table {
+    let mut table = Table::new();
+    match reload {
+        Reload::Signal(number) => {
+            let name = signal::name(*number).map_or_else(|| number.to_string(), str::to_owned);
+            table.insert("signal", value(name));
+        }
+        Reload::Command(words, timeout) => {
+            table.insert("command", texts(words));
+            table.insert("timeout", value(duration_text(*timeout)));
+        }
+        Reload::Event(name) => drop(table.insert("event", value(name))),
+    }
+    table
+}
+
+fn watch(watch: &Watch) -> Table {
+    let mut table = Table::new();
+    table.insert("paths", texts(&watch.paths));
+    table.insert("only", texts(&watch.only));
+    table.insert("ignore", texts(&watch.ignore));
+    table.insert("settle", value(duration_text(watch.settle)));
+    table.insert("then", value(if watch.reload { "reload" } else { "restart" }));
+    table
+}
+
+fn texts(texts: &[String]) -> Item {
+    value(texts.iter().collect::<Array>())
 }
 
 fn ready(spec: &Spec) -> Table {

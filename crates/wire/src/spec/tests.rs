@@ -2,9 +2,12 @@
 
 use expect_test::{Expect, expect};
 use mainstay_core::spec::{Ask, ExitKey, OnExit, Probe};
-use proptest::prelude::*;
 
 use super::*;
+
+mod keys;
+mod properties;
+mod values;
 
 fn check_problems(text: &str, expected: &Expect) {
     let problems = read("payment", text, Platform::Linux).expect_err("the text has problems");
@@ -13,19 +16,35 @@ fn check_problems(text: &str, expected: &Expect) {
 }
 
 fn good(text: &str, platform: Platform) -> Spec {
-    read("payment", text, platform).unwrap_or_else(|problems| panic!("{problems}"))
+    let spec = read("payment", text, platform).unwrap_or_else(|problems| panic!("{problems}"));
+    schema::tests::assert_fits(text);
+    spec
 }
 
 #[test]
 fn only_program_is_required_and_the_defaults_are_these() {
     expect![[r#"
         description = ""
+        groups = []
         start = "auto"
+        kind = "simple"
+        max-runtime = "0s"
+        after = []
+        after-timeout = "5m"
         program = "server"
         args = []
+        stdin = "closed"
+        env-inherit = true
+        env-unset = []
+        env-files = []
+        env-secrets = {}
         env = {}
-        inherit-env = true
+        path-prepend = []
+        path-append = []
         breakaway = false
+
+        [hooks]
+        names = "own"
 
         [ready]
         every = "250ms"
@@ -151,8 +170,13 @@ fn quarantine_can_be_never_and_probes_are_read() {
 fn names_become_files_and_sockets() {
     for name in ["payment", "web-2", "a.b_c", "9lives"] {
         assert_eq!(check_name(name), Ok(()), "{name}");
+        assert_eq!(check_name(&format!("{name}@2")), Ok(()), "{name}");
+        assert_eq!(check_base(name), Ok(()), "{name}");
+        assert!(check_base(&format!("{name}@2")).is_err(), "{name}");
     }
-    for name in ["", "-x", "a b", "ä", "../x", "con", "x.", &"x".repeat(65)] {
+    for name in
+        ["", "-x", "a b", "ä", "../x", "con", "x.", "x@", "x@0", "x@02", "x@10000", "@2", "x@2@3", &"x".repeat(65)]
+    {
         assert!(check_name(name).is_err(), "{name}");
     }
 }
@@ -215,29 +239,9 @@ fn a_bad_edit_changes_nothing_and_says_why() {
 #[test]
 fn a_template_reads_back_whatever_the_arguments_are() {
     let args: Vec<String> = ["--port", "8080", "a b", "\"q\"", "C:\\x\\", "", "ä字😀"].map(str::to_owned).to_vec();
-    let text = template("C:\\goapp\\main.exe", &args);
+    let text = template("C:\\goapp\\main.exe", &args, None);
     let spec = good(&text, Platform::Windows);
     assert_eq!((spec.launch.program.as_str(), &spec.launch.args), ("C:\\goapp\\main.exe", &args));
-}
-
-proptest! {
-    #[test]
-    fn no_text_makes_the_reader_panic(text in ".{0,200}") {
-        let _ = read("payment", &text, Platform::Windows);
-    }
-
-    #[test]
-    fn what_is_shown_reads_back_as_the_same_spec(
-        program in "[a-z]{1,9}", args in proptest::collection::vec("[^\\x00]{0,12}", 0..4), delay_ms in 0u64..100_000_000,
-        restarts in 0u32..100, keep in 0u32..50, code in -5i64..300, env in proptest::collection::vec(("[A-Z]{1,5}", "[^\\x00]{0,9}"), 0..3),
-    ) {
-        let mut text = template(&program, &args);
-        text.push_str(&format!("\n[restart]\ndelay = '{delay_ms}ms'\nquarantine = {{ restarts = {restarts}, within = '90s' }}\n"));
-        text.push_str(&format!("exit-codes = {{ {code} = 'done' }}\n[log]\nrotate = {{ size = '5MiB', keep = {keep} }}\n"));
-        for (name, value) in &env {
-            text = set("payment", &text, &format!("env.{name}"), value, Platform::Linux).unwrap();
-        }
-        let spec = read("payment", &text, Platform::Linux).unwrap();
-        prop_assert_eq!(&read("payment", &show(&spec), Platform::Linux).unwrap(), &spec);
-    }
+    let text = template("x", &[], Some("file:///srv/spec.schema.json"));
+    assert_eq!(text, "#:schema file:///srv/spec.schema.json\n\nprogram = \"x\"\n");
 }
