@@ -36,6 +36,18 @@
 //! | `wait-for PATH` | waits until the file exists |
 //! | `windows N` | N top-level windows; prints `closed` for each `WM_CLOSE`, goes on when none is left (Windows) |
 //! | `message-loop` | a message queue without a window; prints `quit` at `WM_QUIT` and goes on (Windows) |
+//! | `stdin-lines` | prints every line of stdin as it comes, until its end |
+//! | `tick PATH` | for ever: adds a byte to the file every few milliseconds |
+//! | `fork-many N` | starts up to N children that live as long as it does; prints `forked N` with how many it got |
+//! | `append-env PATH NAME` | adds the line `NAME=value` (or `NAME unset`) to the file |
+//! | `cat PATH` | prints the file |
+//! | `standing` | prints how it stands against others: `nice N io CLASS LEVEL` (Windows: `class 0xN processors 0xN`) |
+//! | `break-away CMDS` | carries out CMDS in a child that leaves the tree as `updater` does; prints `child PID` |
+//! | `run CMDS` | carries out another program, `PROGRAM ARG…`, to its end; one that fails is an error |
+//! | `move FROM TO` | gives a file another name, over what has it; tries until the system lets it |
+//! | `exe-size` | prints `exe N bytes` of the file that runs |
+//! | `param-change SERVICE` | tells a service of the SCM that its parameters have changed (Windows) |
+//! | `event NAME` | makes a named event, prints `event made`, and `event set` each time it is set (Windows) |
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -56,7 +68,7 @@ mod system;
 /// Wrong words in the test that calls us.
 const EXIT_USAGE: i32 = 2;
 
-/// How often `wait-for` and `fork-bomb-respawn` look.
+/// How often `wait-for` and `fork-bomb-respawn` look, and `tick` writes.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 type Failure = Box<dyn std::error::Error>;
@@ -183,6 +195,47 @@ fn one(command: &str, words: &mut VecDeque<OsString>) -> Result<(), Failure> {
         }
         "windows" => system::windows(text(words)?.parse()?)?,
         "message-loop" => system::message_loop()?,
+        "stdin-lines" => io::stdin().lines().try_for_each(|line| say(&line?))?,
+        "tick" => {
+            let mut file = fs::OpenOptions::new().append(true).create(true).open(next(words)?)?;
+            loop {
+                file.write_all(b".")?;
+                sleep(LOOK_AGAIN);
+            }
+        }
+        "fork-many" => {
+            let wanted: u32 = text(words)?.parse()?;
+            let forever = ["forever".into()].into();
+            let started = (0..wanted).map_while(|_| ourselves(&forever).ok()?.spawn().ok()).count();
+            say(&format!("forked {started}"))?;
+        }
+        "append-env" => {
+            let path = next(words)?;
+            let name = text(words)?;
+            let line = std::env::var(&name).map_or_else(|_| format!("{name} unset\n"), |v| format!("{name}={v}\n"));
+            fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())?;
+        }
+        "cat" => {
+            let mut out = io::stdout().lock();
+            out.write_all(&fs::read(next(words)?)?)?;
+            out.flush()?;
+        }
+        "standing" => say(&system::standing()?)?,
+        "break-away" => announce(quiet(system::broken_away(&split(&text(words)?))?).spawn()?)?,
+        "run" => {
+            let mut command = split(&text(words)?);
+            let ended = Command::new(next(&mut command)?).args(command).stdin(Stdio::null()).status()?;
+            if !ended.success() {
+                return Err(format!("it failed: {ended}").into());
+            }
+        }
+        "move" => {
+            let from = next(words)?;
+            rename(Path::new(&from), Path::new(&next(words)?))?;
+        }
+        "exe-size" => say(&format!("exe {} bytes", fs::metadata(std::env::current_exe()?)?.len()))?,
+        "param-change" => system::param_change(&text(words)?)?,
+        "event" => system::event(&text(words)?)?,
         _ => return Err("there is no such command".into()),
     }
     Ok(())
@@ -345,8 +398,12 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     fs::write(&name, text)?;
+    rename(Path::new(&name), path)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
     loop {
-        match fs::rename(&name, path) {
+        match fs::rename(from, to) {
             // Windows, while somebody reads the old one.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sleep(LOOK_AGAIN),
             done => return done,

@@ -111,3 +111,21 @@ pub(crate) fn windows(_count: u32) -> Result<(), Failure> {
 pub(crate) fn message_loop() -> Result<(), Failure> {
     Err("there is none here".into())
 }
+
+/// ioprio_get(2): the class above, the level below.
+pub(crate) fn standing() -> Result<String, Failure> {
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    const CLASS_SHIFT: libc::c_long = 13;
+    let nice = rustix::process::getpriority_process(None)?;
+    // SAFETY: a call with integers alone; 0 is the caller.
+    let io = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) };
+    Ok(format!("nice {nice} io {} {}", io >> CLASS_SHIFT, io & ((1 << CLASS_SHIFT) - 1)))
+}
+
+pub(crate) fn event(_name: &str) -> Result<(), Failure> {
+    Err("there are no named events here".into())
+}
+
+pub(crate) fn param_change(_service: &str) -> Result<(), Failure> {
+    Err("there is no such service manager here".into())
+}

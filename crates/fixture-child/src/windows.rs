@@ -16,7 +16,14 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
-use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, CREATE_NO_WINDOW};
+use windows_sys::Win32::System::Services::{
+    ControlService, OpenSCManagerW, OpenServiceW, SC_MANAGER_CONNECT, SERVICE_CONTROL_PARAMCHANGE,
+    SERVICE_PAUSE_CONTINUE, SERVICE_STATUS,
+};
+use windows_sys::Win32::System::Threading::{
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NO_WINDOW, CreateEventW, GetCurrentProcess, GetPriorityClass,
+    GetProcessAffinityMask, INFINITE, WaitForSingleObject,
+};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, GetMessageW, MSG, PM_NOREMOVE, PeekMessageW,
     PostQuitMessage, RegisterClassW, TranslateMessage, WM_CLOSE, WM_DESTROY, WNDCLASSW, WS_OVERLAPPEDWINDOW,
@@ -213,4 +220,47 @@ fn run_messages() {
             DispatchMessageW(&raw const message);
         }
     }
+}
+
+pub(crate) fn standing() -> Result<String, Failure> {
+    let (mut ours, mut all) = (0, 0);
+    // SAFETY: the pseudo handle of this process is always open; both masks live.
+    let class = unsafe {
+        GetProcessAffinityMask(GetCurrentProcess(), &raw mut ours, &raw mut all);
+        GetPriorityClass(GetCurrentProcess())
+    };
+    Ok(format!("class {class:#x} processors {ours:#x}"))
+}
+
+pub(crate) fn event(name: &str) -> Result<(), Failure> {
+    let units: Vec<u16> = name.encode_utf16().chain([0]).collect();
+    // SAFETY: the name ends with a NUL; an event that resets itself, not set yet.
+    let event = unsafe { CreateEventW(ptr::null(), 0, 0, units.as_ptr()) } as usize;
+    if event == 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    crate::say("event made")?;
+    std::thread::spawn(move || {
+        // SAFETY: the handle stays open for as long as the process lives.
+        while unsafe { WaitForSingleObject(ptr::with_exposed_provenance_mut(event), INFINITE) } == 0 {
+            // Whoever reads may be gone.
+            let _ = crate::say("event set");
+        }
+    });
+    Ok(())
+}
+
+pub(crate) fn param_change(service: &str) -> Result<(), Failure> {
+    let units: Vec<u16> = service.encode_utf16().chain([0]).collect();
+    // SAFETY: the name ends with a NUL and the status lives; a handle that is none is refused by the next call. Both close with us.
+    let done = unsafe {
+        let manager = OpenSCManagerW(ptr::null(), ptr::null(), SC_MANAGER_CONNECT);
+        let service = OpenServiceW(manager, units.as_ptr(), SERVICE_PAUSE_CONTINUE);
+        let mut status: SERVICE_STATUS = std::mem::zeroed();
+        ControlService(service, SERVICE_CONTROL_PARAMCHANGE, &raw mut status)
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::tree::MARK_VARIABLE;
 
-pub use crate::sys::environment::merge;
+pub use crate::sys::environment::{merge, same_name};
 
 /// What was said to us and not to our children: systemd's notify socket, watchdog, passed descriptors and log stream
 /// (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3), systemd.exec(5)), and another guard's mark.

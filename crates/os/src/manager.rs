@@ -46,6 +46,8 @@ pub enum Start {
 pub struct Entry {
     /// The service's name; the unit on Linux is `mainstay-NAME.service`.
     pub name: String,
+    /// The name that people see in lists; empty: `name` (systemd shows the description alone).
+    pub display_name: String,
     /// For people.
     pub description: String,
     /// The guard's executable, absolute.
@@ -56,6 +58,15 @@ pub struct Entry {
     pub start: Start,
     /// The longest an orderly stop may take (systemd: `TimeoutStopSec`; Windows: pre-shutdown time-out).
     pub stop_limit: Duration,
+    /// Who the guard, and so the program, runs as (Windows): `NT SERVICE\\NAME`, `LocalService`, `.\\user`, `DOMAIN\\gmsa$` …
+    /// `None`: LocalSystem on Windows. Always `None` on Linux: there the guard keeps its rights and changes the program's.
+    pub account: Option<String>,
+    /// What is started before it and stopped after it: names of services as the manager knows them.
+    pub after: Vec<String>,
+    /// The same of load-order groups (Windows) or targets (systemd).
+    pub after_groups: Vec<String>,
+    /// The guard ends with its program's work (kind `once`), and the service counts as active after that (systemd: `RemainAfterExit`).
+    pub remains: bool,
 }
 
 /// A service's state as the manager knows it.

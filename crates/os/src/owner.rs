@@ -11,6 +11,8 @@ pub enum Report {
     Starting,
     /// The service is up.
     Up,
+    /// It is halted as a whole, to be continued (SCM: PAUSED; systemd knows no such state: the status text tells).
+    Paused,
     /// Going down.
     Stopping,
     /// Down for good: the last thing a guard says.
@@ -30,4 +32,10 @@ pub enum Request {
     Stop,
     /// The operating system goes down (Windows: shutdown or pre-shutdown; Linux can't tell it from `Stop`).
     Shutdown,
+    /// Halt the program (SCM: PAUSE).
+    Pause,
+    /// Let it go on (SCM: CONTINUE).
+    Continue,
+    /// Read the spec again (SCM: PARAMCHANGE; systemd: SIGHUP, `systemctl reload`).
+    Reload,
 }

@@ -15,7 +15,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::pipe::RawReader;
+use crate::account::RunAs;
+use crate::pipe::{RawReader, RawWriter};
+use crate::resources::{LimitHit, Resources};
 
 pub use crate::sys::tree::{Place, Tree, prepare_guard, reap_orphans, run_ask_helper};
 
@@ -36,15 +38,34 @@ pub struct Launch<'a> {
     /// Whether descendants may leave the tree (updaters). Windows: `JOB_OBJECT_LIMIT_BREAKAWAY_OK`, a child asks with
     /// `CREATE_BREAKAWAY_FROM_JOB`. Linux: a descendant leaves by making a session of its own (`setsid`).
     pub breakaway: bool,
+    /// What it reads.
+    pub stdin: Stdin<'a>,
+    /// Who it runs as; `None`: as we do, with all that we may.
+    pub run_as: Option<&'a RunAs>,
+    /// What it may use.
+    pub resources: &'a Resources,
 }
 
-/// The child's output, one pipe per stream; can be sent to another thread and opened on its runtime.
+/// A program's standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin<'a> {
+    /// Empty: at its end from the beginning.
+    Null,
+    /// This file, from its beginning, opened by us (not as the program's account).
+    File(&'a Path),
+    /// A pipe whose other end is [`Output::stdin`]; at its end when that is dropped.
+    Pipe,
+}
+
+/// Our ends of the child's pipes; can be sent to another thread and opened on its runtime.
 #[derive(Debug)]
 pub struct Output {
     /// What it prints.
     pub stdout: RawReader,
     /// What it complains about.
     pub stderr: RawReader,
+    /// What it reads, for [`Stdin::Pipe`].
+    pub stdin: Option<RawWriter>,
 }
 
 /// How a service's processes are held together.
@@ -73,8 +94,17 @@ impl fmt::Display for Containment {
 pub enum Exit {
     /// It returned this; Windows codes use all 32 bits, and 259 is a code like any other.
     Code(u32),
-    /// A signal ended it (never on Windows).
+    /// A signal ended it (never on Windows). 0, which is none: it has ended, and nobody can tell how (`Tree::adopt`).
     Signal(u8),
+}
+
+/// What a tree's main process, or its limits, have to tell (`Tree::news`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It has ended.
+    Exited(Exit),
+    /// The run has hit a limit of its resources.
+    Limit(LimitHit),
 }
 
 /// A way of asking a program to stop.
@@ -107,7 +137,35 @@ impl fmt::Display for Method {
 /// Why a program could not be started. Nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// The working directory is missing, no directory, or closed to us.
+    /// The file for its standard input is missing or closed to us.
+    #[error("cannot use {} as standard input: {source}", path.display())]
+    Stdin {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It can't run as the account asked for: no such user, or we may not become it.
+    #[error("cannot run {} as {user}: {source}", path.display())]
+    Account {
+        /// The program.
+        path: PathBuf,
+        /// Who.
+        user: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Something of its resources can't be given or enforced here.
+    #[error("cannot start {}: cannot set {what}: {source}", path.display())]
+    Resource {
+        /// The program.
+        path: PathBuf,
+        /// The key of the spec, e.g. `resources.memory`.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The working directory is missing, no directory, or closed to us (or to the program's account).
     #[error("cannot use {} as working directory: {source}", path.display())]
     Directory {
         /// The directory.

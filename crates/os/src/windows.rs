@@ -2,8 +2,9 @@
 //! small safe pieces they share.
 //!
 //! Oldest version: Windows 10 and Server 2016, because Rust's own standard library needs them. The guard must stay
-//! small, so nothing here may import user32, gdi32, shell32, ole32 or crypt32: the helper process of
-//! [`tree::run_ask_helper`] loads user32 at run time, for itself alone.
+//! small, so nothing here may import user32, gdi32, shell32, ole32 or crypt32. What is wanted of user32, powrprof, iphlpapi
+//! and bcrypt is loaded at run time ([`library`]), by the process that needs it: the helper of [`tree::run_ask_helper`], the
+//! command line, a guard that is no service.
 
 #![expect(unsafe_code, reason = "this module is where Win32 is called; every block says why it is sound")]
 
@@ -11,6 +12,7 @@ pub(crate) mod account;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod environment;
+pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod manager;
 pub(crate) mod memory;
@@ -18,8 +20,12 @@ pub(crate) mod oslog;
 pub(crate) mod owner;
 pub(crate) mod paths;
 pub(crate) mod pipe;
+pub(crate) mod ports;
+pub(crate) mod power;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod resources;
+pub(crate) mod setup;
 pub(crate) mod shutdown;
 pub(crate) mod tree;
 
@@ -28,8 +34,13 @@ mod command_line;
 mod console;
 mod create;
 mod job;
+mod library;
+mod limits;
+mod ntdll;
+mod pause;
 mod registry;
 mod security;
+mod service_config;
 mod wait;
 mod win32;
 

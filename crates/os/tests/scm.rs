@@ -5,6 +5,7 @@
 
 #![cfg(windows)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(unsafe_code, reason = "PARAMCHANGE is nobody else's call")]
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -14,8 +15,11 @@ use std::time::{Duration, Instant};
 
 use mainstay_os::manager::{self, Entry, Kind, Manager, ManagerError, OsState, Start};
 use mainstay_os::process;
-use windows_service::service::{ServiceAccess, ServiceState, ServiceStatus};
+use windows_service::service::{Service, ServiceAccess, ServiceState, ServiceStatus};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_sys::Win32::System::Services::{
+    ControlService, SERVICE_CONTROL_INTERROGATE, SERVICE_CONTROL_PARAMCHANGE, SERVICE_STATUS,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -33,12 +37,16 @@ struct Installed {
 
 impl Installed {
     fn new(name: &str, start: Start, mode: &[&str]) -> Installed {
+        Installed::of(&entry(name, start, mode))
+    }
+
+    fn of(entry: &Entry) -> Installed {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let manager = manager::detect().unwrap();
-        for warning in manager.install(&entry(name, start, mode)).unwrap() {
+        for warning in manager.install(entry, None).unwrap() {
             println!("{warning}");
         }
-        Installed { manager, name: name.to_owned(), _turn: turn }
+        Installed { manager, name: entry.name.clone(), _turn: turn }
     }
 
     fn state(&self) -> OsState {
@@ -71,18 +79,59 @@ fn entry(name: &str, start: Start, mode: &[&str]) -> Entry {
     let args = ["guard", "--scm", name].iter().chain(mode).map(Into::into).collect();
     Entry {
         name: name.to_owned(),
+        display_name: format!("Test: {name}"),
         description: "A test service: ä字".to_owned(),
         binary: Path::new(TESTBED).to_owned(),
         args,
         start,
         stop_limit: Duration::from_secs(90),
+        account: None,
+        after: Vec::new(),
+        after_groups: Vec::new(),
+        remains: false,
     }
+}
+
+/// The manager's own view of a service.
+fn service(name: &str, access: ServiceAccess) -> Service {
+    let manager = ServiceManager::local_computer(None::<&OsStr>, ServiceManagerAccess::CONNECT).unwrap();
+    manager.open_service(name, access).unwrap()
 }
 
 /// What the manager itself says, checkpoint included.
 fn status(name: &str) -> ServiceStatus {
-    let manager = ServiceManager::local_computer(None::<&OsStr>, ServiceManagerAccess::CONNECT).unwrap();
-    manager.open_service(name, ServiceAccess::QUERY_STATUS).unwrap().query_status().unwrap()
+    service(name, ServiceAccess::QUERY_STATUS).query_status().unwrap()
+}
+
+/// Waits until the manager says that the service is in this state.
+fn comes_to(name: &str, state: ServiceState) {
+    let begin = Instant::now();
+    while status(name).current_state != state {
+        assert!(begin.elapsed() < LIMIT, "{:?} instead of {state:?}", status(name));
+        std::thread::yield_now();
+    }
+}
+
+fn control(name: &str, control: u32) {
+    let opened = service(name, ServiceAccess::PAUSE_CONTINUE | ServiceAccess::INTERROGATE);
+    let mut answer = SERVICE_STATUS::default();
+    // SAFETY: the service is open during the call, the result lives.
+    let done = unsafe { ControlService(opened.raw_handle(), control, &raw mut answer) };
+    assert_ne!(done, 0, "control {control}: {}", std::io::Error::last_os_error());
+}
+
+/// What the test service has been asked, once that is so much.
+fn requests(name: &str, count: usize) -> String {
+    let log = Path::new(&std::env::var_os("ProgramData").unwrap()).join(format!("{name}.log"));
+    let begin = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        if text.split_whitespace().count() >= count {
+            return text;
+        }
+        assert!(begin.elapsed() < LIMIT, "{text:?}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -166,12 +215,12 @@ fn scm_what_cannot_be_done_is_said_in_words() {
         assert_eq!(error.to_string(), "cannot find a service named ms-none: it is not installed");
     }
     assert!(matches!(service.start(), Err(ManagerError::Disabled(_))));
-    let twice = manager.install(&entry("ms-disabled", Start::Auto, &[])).unwrap_err();
+    let twice = manager.install(&entry("ms-disabled", Start::Auto, &[]), None).unwrap_err();
     assert!(matches!(twice, ManagerError::Exists(_)), "{twice:?}");
 
     let mut missing = entry("ms-missing", Start::Manual, &[]);
     missing.binary = Path::new(r"C:\no such\mainstay.exe").to_owned();
-    manager.install(&missing).unwrap();
+    manager.install(&missing, None).unwrap();
     let error = manager.start("ms-missing", LIMIT).unwrap_err();
     assert!(error.to_string().starts_with("cannot start ms-missing: "), "{error}");
     println!("{error}");
@@ -190,4 +239,70 @@ fn scm_an_update_takes_effect_at_the_next_start() {
         service.manager.update(&entry("ms-other", Start::Manual, &[])),
         Err(ManagerError::NotInstalled(_))
     ));
+}
+
+#[test]
+fn scm_a_service_is_paused_continued_and_told_to_read_its_spec_again() {
+    let name = "ms-paused";
+    let installed = Installed::new(name, Start::Manual, &[]);
+    installed.start().unwrap();
+    let handle = service(name, ServiceAccess::PAUSE_CONTINUE);
+    handle.pause().unwrap();
+    comes_to(name, ServiceState::Paused);
+    assert_eq!(installed.state(), OsState::Paused);
+    control(name, SERVICE_CONTROL_INTERROGATE);
+    control(name, SERVICE_CONTROL_PARAMCHANGE);
+    assert_eq!(requests(name, 2), "Pause Reload");
+    assert_eq!(installed.state(), OsState::Paused);
+    handle.resume().unwrap();
+    comes_to(name, ServiceState::Running);
+    control(name, SERVICE_CONTROL_INTERROGATE);
+    control(name, SERVICE_CONTROL_PARAMCHANGE);
+    assert_eq!(requests(name, 4), "Pause Reload Continue Reload");
+    assert_eq!(installed.pid(), installed.pid());
+    // Also out of a pause.
+    handle.pause().unwrap();
+    comes_to(name, ServiceState::Paused);
+    installed.stop().unwrap();
+    assert_eq!(requests(name, 6), "Pause Reload Continue Reload Pause Stop");
+}
+
+#[test]
+fn scm_an_entry_is_kept_with_its_name_account_and_dependencies() {
+    let name = "ms-entry@1";
+    let mut wanted = entry(name, Start::Manual, &[]);
+    wanted.display_name = "Zahlung \u{5b57}".to_owned();
+    wanted.account = Some(r"NT AUTHORITY\LocalService".to_owned());
+    wanted.after = vec!["mainstay:ms-other".to_owned(), "RpcSs".to_owned()];
+    let installed = Installed::of(&wanted);
+    let manager = &installed.manager;
+    let config = || service(name, ServiceAccess::QUERY_CONFIG).query_config().unwrap();
+    assert_eq!(config().display_name, "Zahlung \u{5b57}");
+    assert!(manager.names().contains(&name.to_owned()), "{:?}", manager.names());
+    assert_eq!(manager.raw_state("ms-no-such").unwrap(), None);
+    assert!(matches!(manager.raw_state(name).unwrap(), Some(OsState::Stopped { .. })));
+    // Wine accepts both but tells neither.
+    println!("{:?} {:?}", config().account_name, config().dependencies);
+
+    wanted.display_name = String::new();
+    wanted.account = None;
+    wanted.after = Vec::new();
+    for warning in manager.update(&wanted).unwrap() {
+        println!("{warning}");
+    }
+    assert_eq!(config().display_name, name);
+    assert_eq!(config().dependencies, []);
+    installed.start().unwrap();
+    installed.stop().unwrap();
+}
+
+#[test]
+fn scm_an_account_without_its_password_installs_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let manager = manager::detect().unwrap();
+    let mut wanted = entry("ms-account", Start::Manual, &[]);
+    wanted.account = Some("bob".to_owned());
+    let error = manager.install(&wanted, None).unwrap_err().to_string();
+    assert_eq!(error, "cannot install ms-account: bob is a user's account: its password is needed");
+    assert_eq!(manager.state("ms-account").unwrap(), None);
 }

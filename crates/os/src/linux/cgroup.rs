@@ -11,7 +11,8 @@
 //!
 //! A run's group is used again by a later run only if it is empty and was never killed: kernels since 6.14 kill at birth
 //! whatever is cloned into a group that `cgroup.kill` was used on before (the group's `kill_seq` is compared with that
-//! of the *parent's* group; seen on 6.18). A new one costs a restart 60 to 250 µs, one that waits costs 10.
+//! of the *parent's* group; seen on 6.18). A new one costs a restart 60 to 250 µs, one that waits costs 10. Neither is one
+//! that was limited or frozen lent again: what an earlier run was told must not hold for a later one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -26,6 +27,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 
 use super::fork::{self, Target};
+use super::limits::lists;
 use super::readiness::{self, UNTOLD_POLL_MS};
 
 /// Deeper trees of groups inside a program's own are not looked into (the kernel's own default limit is 2^31).
@@ -43,6 +45,8 @@ pub(crate) struct Home {
     /// Groups for the next runs; dropped, and so removed, before the home itself.
     spare: Mutex<Vec<Arc<Cgroup>>>,
     group: Cgroup,
+    /// The highest group that is ours to hand controllers down from: the home or one above it.
+    top: PathBuf,
     stable: bool,
     /// Whether a process can be born in a group here; else it has to move there.
     births: bool,
@@ -53,13 +57,14 @@ impl Home {
     /// Makes or finds the home for `mark` and proves that a process can be started in it.
     pub(crate) fn claim(mark: &str) -> io::Result<Home> {
         let chosen = choose(mark)?;
-        let group = Cgroup::open(&chosen.path)?;
+        let group = Cgroup::at(&chosen.path)?;
         // Frozen by an earlier guard that died while it killed, or by a person: nothing would start. Kernels before 5.2
         // have no such file.
         let _ = write_to(&chosen.path.join("cgroup.freeze"), "0");
         remove_below(&chosen.path, DEPTH_MAX); // what earlier guards left empty
         let spare = Mutex::default();
-        let mut home = Home { spare, group, stable: chosen.stable, births: true, next: AtomicU64::new(1) };
+        let mut home =
+            Home { spare, group, top: chosen.top, stable: chosen.stable, births: true, next: AtomicU64::new(1) };
         let trial = home.new_run()?;
         if fork::try_joining(home.target(&trial)).is_err() {
             home.births = false;
@@ -82,7 +87,7 @@ impl Home {
     /// After a run. What can't be used again is removed.
     fn give_back(&self, run: &Arc<Cgroup>) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_MAX && !run.was_killed.load(Ordering::Relaxed) && !run.is_populated() {
+        if spare.len() < SPARE_MAX && !run.used_up.load(Ordering::Relaxed) && !run.is_populated() {
             run.remove_below();
             spare.push(Arc::clone(run));
         }
@@ -108,11 +113,27 @@ impl Home {
                 Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir(&self.group.path)?,
                 other => {
                     other?;
-                    return Cgroup::open(&path);
+                    return Cgroup::at(&path);
                 }
             }
         }
         Err(io::Error::new(ErrorKind::AlreadyExists, "too many cgroups of earlier runs"))
+    }
+
+    /// Lets the groups of runs have this controller. Only when it is needed: some cost every process a little.
+    pub(crate) fn hand_down(&self, controller: &str) -> io::Result<()> {
+        for folder in [&self.top, &self.group.path] {
+            let control = folder.join("cgroup.subtree_control");
+            if lists(&control, controller) {
+                continue;
+            }
+            if !lists(&folder.join("cgroup.controllers"), controller) {
+                return Err(absent(controller));
+            }
+            write_to(&control, &format!("+{controller}"))
+                .map_err(|error| not_handed_down(controller, folder, &error))?;
+        }
+        Ok(())
     }
 
     /// For starting a process in `run`.
@@ -149,6 +170,10 @@ impl Lent {
     pub(crate) fn group(&self) -> &Cgroup {
         &self.run
     }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
 }
 
 impl Drop for Lent {
@@ -170,17 +195,18 @@ pub(crate) struct Cgroup {
     directory: File,
     procs: File,
     events: File,
-    was_killed: AtomicBool,
+    /// Killed, limited or frozen once: not for another run.
+    used_up: AtomicBool,
 }
 
 impl Cgroup {
-    fn open(path: &Path) -> io::Result<Cgroup> {
+    fn at(path: &Path) -> io::Result<Cgroup> {
         Ok(Cgroup {
             path: path.to_owned(),
             directory: OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?,
             procs: OpenOptions::new().write(true).open(path.join("cgroup.procs"))?,
             events: File::open(path.join("cgroup.events"))?,
-            was_killed: AtomicBool::new(false),
+            used_up: AtomicBool::new(false),
         })
     }
 
@@ -192,11 +218,25 @@ impl Cgroup {
         }
     }
 
+    /// Writes one of its files; from now on it is for this run alone.
+    pub(crate) fn set(&self, file: &str, text: &str) -> io::Result<()> {
+        self.used_up.store(true, Ordering::Relaxed);
+        write_to(&self.path.join(file), text)
+    }
+
+    pub(crate) fn open(&self, file: &str) -> io::Result<File> {
+        File::open(self.path.join(file))
+    }
+
     /// Whether anything lives in it or below. A group that was removed is empty.
     pub(crate) fn is_populated(&self) -> bool {
+        self.says(b"populated 1")
+    }
+
+    fn says(&self, wanted: &[u8]) -> bool {
         let mut buffer = [0; 128]; // "populated 1\nfrozen 0\n"
         let read = self.events.read_at(&mut buffer, 0).unwrap_or(0);
-        buffer.get(..read).unwrap_or_default().split(|&byte| byte == b'\n').any(|line| line == b"populated 1")
+        buffer.get(..read).unwrap_or_default().split(|&byte| byte == b'\n').any(|line| line == wanted)
     }
 
     /// Ends when nothing lives in it; the kernel tells by POLLPRI on `cgroup.events`. Cancel-safe.
@@ -225,7 +265,7 @@ impl Cgroup {
         if !self.is_populated() {
             return Ok(());
         }
-        self.was_killed.store(true, Ordering::Relaxed);
+        self.used_up.store(true, Ordering::Relaxed);
         match write_to(&self.path.join("cgroup.kill"), "1") {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => self.freeze_and_kill(),
@@ -260,12 +300,33 @@ impl Cgroup {
 impl Cgroup {
     /// Blocks until nothing lives in it, at most `limit`.
     pub(crate) fn is_empty_within(&self, limit: Duration) -> bool {
+        self.is_within(limit, || !self.is_populated())
+    }
+
+    /// Stops all in it; nothing of it runs when this returns. Blocks for at most `limit`; then all goes on and `TimedOut` is
+    /// the answer. Linux 5.2.
+    pub(crate) fn freeze(&self, limit: Duration) -> io::Result<()> {
+        self.set("cgroup.freeze", "1")?;
+        if self.is_within(limit, || self.says(b"frozen 1")) {
+            return Ok(());
+        }
+        self.thaw()?;
+        let text = "its processes do not come to a halt (waiting for a disk or a network drive?)";
+        Err(io::Error::new(ErrorKind::TimedOut, text))
+    }
+
+    pub(crate) fn thaw(&self) -> io::Result<()> {
+        self.set("cgroup.freeze", "0")
+    }
+
+    /// The kernel tells of every change of `cgroup.events`.
+    fn is_within(&self, limit: Duration, reached: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + limit;
-        while self.is_populated() {
+        while !reached() {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut watched = [PollFd::new(&self.events, PollFlags::PRI)];
             match poll(&mut watched, Timespec::try_from(left).ok().as_ref()) {
-                Ok(0) | Err(_) => return !self.is_populated(),
+                Ok(0) | Err(_) => return reached(),
                 Ok(_) => {}
             }
         }
@@ -284,15 +345,26 @@ impl Drop for Cgroup {
 
 struct Chosen {
     path: PathBuf,
+    top: PathBuf,
     stable: bool,
 }
 
-fn choose(mark: &str) -> io::Result<Chosen> {
+/// The mount of cgroup v2, and our own group in it.
+fn ours() -> io::Result<(Mount, PathBuf)> {
     let mount = mount(&fs::read_to_string("/proc/self/mountinfo")?)
         .ok_or_else(|| io::Error::new(ErrorKind::NotFound, "no cgroup v2 is mounted"))?;
     let own = mount
         .directory_of(&fs::read_to_string("/proc/self/cgroup")?)
         .ok_or_else(|| io::Error::new(ErrorKind::NotFound, "our own cgroup is outside of what is mounted"))?;
+    Ok((mount, own))
+}
+
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").exists()
+}
+
+fn choose(mark: &str) -> io::Result<Chosen> {
+    let (mount, own) = ours()?;
     if let Some(unit) = delegated_unit(&own) {
         let guard = unit.join("guard");
         if own != guard {
@@ -301,21 +373,78 @@ fn choose(mark: &str) -> io::Result<Chosen> {
                 _ => write_to(&guard.join("cgroup.procs"), "0")?,
             }
         }
-        return made(unit.join("run"), true);
+        return made(unit, "run", true);
     }
     let name = folder_name(mark);
-    let systemd = Path::new("/run/systemd/system").exists();
-    if !systemd && let Ok(chosen) = made(mount.point.join(&name), true) {
+    if !has_systemd()
+        && let Ok(chosen) = made(mount.point, &name, true)
+    {
         return Ok(chosen); // else not ours to write: a plain user, a container
     }
-    made(own.join(name), false)
+    made(own, &name, false)
 }
 
-fn made(path: PathBuf, stable: bool) -> io::Result<Chosen> {
+fn made(top: PathBuf, name: &str, stable: bool) -> io::Result<Chosen> {
+    let path = top.join(name);
     match fs::create_dir(&path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(Chosen { path, stable }),
+        _ => Ok(Chosen { path, top, stable }),
     }
+}
+
+/// Whether runs here could be limited by this controller, found without making anything. With systemd and as root: whether a
+/// guard that is a unit could, whoever asks.
+pub(crate) fn may_limit(controller: &str) -> io::Result<()> {
+    let Ok((mount, own)) = ours() else { return Err(absent(controller)) };
+    let offers = |folder: &Path| lists(&folder.join("cgroup.controllers"), controller);
+    let hands_down = |folder: &Path| lists(&folder.join("cgroup.subtree_control"), controller);
+    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    if !offers(&mount.point) {
+        return Err(absent(controller));
+    }
+    let from_unit = delegated_unit(&own).is_some_and(|unit| offers(&unit));
+    let from_root = if has_systemd() { super::account::is_privileged() } else { may_write(&mount.point) };
+    if from_unit || from_root || hands_down(&own) {
+        return Ok(());
+    }
+    let text =
+        format!("our own cgroup hands no {controller} controller down; run the guard as a service of the system");
+    Err(io::Error::new(ErrorKind::Unsupported, text))
+}
+
+/// Why there is no such controller, and what helps.
+fn absent(controller: &str) -> io::Error {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let why = if is_version_1(&mounts, controller) {
+        format!("it is mounted as version 1; boot with systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1={controller}")
+    } else if fs::read_to_string("/proc/cgroups").unwrap_or_default().lines().any(|line| is_off(line, controller)) {
+        format!("it is switched off; boot with cgroup_enable={controller}")
+    } else {
+        "it is not handed down to us, or this kernel was built without it".to_owned()
+    };
+    let text = format!("this machine gives us no cgroup v2 with the {controller} controller: {why}");
+    io::Error::new(ErrorKind::Unsupported, text)
+}
+
+/// The controllers of a version 1 hierarchy are its mount's last field.
+fn is_version_1(mountinfo: &str, controller: &str) -> bool {
+    mountinfo.lines().filter_map(|line| line.split_once(" - cgroup ")).any(|(_, right)| {
+        right.rsplit(' ').next().is_some_and(|options| options.split(',').any(|option| option == controller))
+    })
+}
+
+/// cgroups(7), `/proc/cgroups`: `name hierarchy count enabled`.
+fn is_off(line: &str, controller: &str) -> bool {
+    let mut fields = line.split_ascii_whitespace();
+    fields.next() == Some(controller) && fields.last() == Some("0")
+}
+
+fn not_handed_down(controller: &str, folder: &Path, error: &io::Error) -> io::Error {
+    let why = match error.raw_os_error() {
+        Some(libc::EBUSY) => "processes live in that very group; run the guard as a service of the system".to_owned(),
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("{} can't hand the {controller} controller down: {why}", folder.display()))
 }
 
 fn folder_name(mark: &str) -> String {
@@ -427,6 +556,14 @@ mod tests {
         assert_eq!(mount.directory_of("3:cpu:/\n"), None);
     }
 
+    #[test]
+    fn a_controller_of_version_1_is_known_by_its_mount() {
+        assert!(is_version_1(HYBRID, "cpu"));
+        assert!(!is_version_1(HYBRID, "memory") && !is_version_1(HYBRID, "unified"));
+        assert!(is_off("memory\t0\t70\t0", "memory"));
+        assert!(!is_off("memory\t0\t70\t1", "memory") && !is_off("cpu\t0\t70\t0", "memory"));
+    }
+
     /// A home of the test's own; `None` where no cgroup may be made, as for a plain user.
     fn home(name: &str) -> Option<Home> {
         let home = Home::claim(&format!("unit-test-{name}-{}", std::process::id()));
@@ -466,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_was_killed_is_not_lent_again() {
+    fn a_group_that_used_up_is_not_lent_again() {
         let Some(home) = home("lend") else { return };
         let home = Arc::new(home);
         let first = Lent::new(&home, Freshness::Any).unwrap();
@@ -474,14 +611,14 @@ mod tests {
         drop(first);
         let again = Lent::new(&home, Freshness::Any).unwrap();
         assert_eq!(again.group().path, path);
-        again.group().was_killed.store(true, Ordering::Relaxed);
+        again.group().used_up.store(true, Ordering::Relaxed);
         drop(again);
         assert_ne!(Lent::new(&home, Freshness::Any).unwrap().group().path, path);
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_home_that_was_killed_lends_only_new_groups() {
+    fn a_home_that_used_up_lends_only_new_groups() {
         let Some(home) = home("killed") else { return };
         let home = Arc::new(home);
         drop(Lent::new(&home, Freshness::Any).unwrap()); // one that waits

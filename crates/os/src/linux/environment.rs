@@ -1,6 +1,11 @@
 //! Names are exact, case counts (environ(7)).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+
+/// Whether two names mean one variable.
+pub fn same_name(left: &OsStr, right: &OsStr) -> bool {
+    left == right
+}
 
 /// `base` with `vars` laid over it: the later value of a name wins and keeps the place of the first.
 pub fn merge(

@@ -44,7 +44,7 @@ pub fn replace(p: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A name nobody else uses: two may replace the same file at once, the later one wins.
-fn beside(p: &Path) -> PathBuf {
+pub(crate) fn beside(p: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut name = p.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));

@@ -17,9 +17,11 @@ use std::ptr;
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use super::identity::Identity;
 use super::pidfd::Pidfd;
+use super::resources::Given;
 
-/// More than a dozen system calls without a buffer need.
+/// More than two dozen system calls without a buffer need.
 const STACK_BYTES: usize = 32 * 1024;
 
 /// Everything a child needs, prepared before the fork: between fork and exec nothing may be allocated.
@@ -36,6 +38,10 @@ pub(crate) struct Order<'a> {
     /// SIGKILL when the *thread* that forks it ends: prctl(2), `PR_SET_PDEATHSIG`.
     pub(crate) dies_with_us: bool,
     pub(crate) cgroup: Option<Target<'a>>,
+    /// What it may use, apart from what its cgroup limits.
+    pub(crate) given: &'a Given,
+    /// Who it becomes; `None`: who we are.
+    pub(crate) identity: Option<&'a Identity>,
 }
 
 /// A cgroup to be born in.
@@ -61,6 +67,10 @@ pub(crate) enum Step {
     Cgroup,
     /// Session, parent-death signal, standard streams.
     Prepare,
+    /// What it may use; the key of the spec.
+    Resource(&'static str),
+    /// Becoming who it runs as; what of it.
+    Account(&'static str),
     /// The working directory.
     Directory,
     /// `execve` itself.
@@ -77,7 +87,30 @@ pub(crate) struct Refused {
 pub(crate) fn start(order: &Order<'_>) -> Result<Started, Refused> {
     let args = pointers(order.args);
     let env = pointers(order.env);
-    make(order.cgroup, Some(Program { order, args: &args, env: &env }))
+    let dumpable = order.identity.map(|_| Dumpable::remember());
+    let started = make(order.cgroup, Some(Program { order, args: &args, env: &env }));
+    drop(dumpable);
+    started
+}
+
+/// A change of identity in the child makes the memory that it shares with us undumpable until its exec: nobody of that
+/// identity can look into it meanwhile (proc(5), `suid_dumpable`). It would stay so for us afterwards.
+struct Dumpable(bool);
+
+impl Dumpable {
+    fn remember() -> Dumpable {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        Dumpable(matches!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable)))
+    }
+}
+
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        if self.0 {
+            // Refused never; if it were, a guard that is less open is no harm.
+            let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable);
+        }
+    }
 }
 
 /// Whether a process can be born in this cgroup: tried with one that ends at once.
@@ -364,12 +397,7 @@ unsafe fn prepare(order: &Order<'_>, parent: libc::pid_t) -> Result<(), Step> {
     unsafe {
         libc::setsid(); // can't fail: a new child leads no group
         if order.dies_with_us {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return Err(Step::Prepare);
-            }
-            if libc::getppid() != parent {
-                libc::_exit(127); // it died before the call: nobody is left to be told
-            }
+            die_with(parent)?;
         }
         for (number, fd) in (0..).zip(order.stdio) {
             if libc::dup2(fd.as_raw_fd(), number) < 0 {
@@ -380,10 +408,34 @@ unsafe fn prepare(order: &Order<'_>, parent: libc::pid_t) -> Result<(), Step> {
         // what prepare_guard and O_CLOEXEC did.
         libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         reset_signals();
+        order.given.apply()?; // with our rights: the program's own may not be enough
+        if let Some(identity) = order.identity {
+            identity.assume()?;
+            if order.dies_with_us {
+                die_with(parent)?; // the kernel forgets it when rights change
+            }
+        }
+        // As the program itself, so that it never stands where it may not look.
         if let Some(directory) = order.directory
             && libc::chdir(directory.as_ptr()) != 0
         {
             return Err(Step::Directory);
+        }
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// As for [`attempt`].
+unsafe fn die_with(parent: libc::pid_t) -> Result<(), Step> {
+    // SAFETY: integers only.
+    unsafe {
+        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+            return Err(Step::Prepare);
+        }
+        if libc::getppid() != parent {
+            libc::_exit(127); // it died before the call: nobody is left to be told
         }
     }
     Ok(())

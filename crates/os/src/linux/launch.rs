@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::fork::{Refused, Step};
-use super::mark;
+use super::{account, identity, mark, resources};
 use crate::tree::{Launch, MARK_VARIABLE, SpawnError};
 
 /// What execve(2) wants, made before the fork.
@@ -52,6 +52,26 @@ pub(crate) fn explain(refused: Refused, launch: &Launch<'_>) -> SpawnError {
             path,
             source: told(error.kind(), "the limit of processes is reached (ulimit -u, pids.max, kernel.pid_max)"),
         },
+        (Step::Resource(what), _) => {
+            let source = match error.raw_os_error() {
+                Some(libc::EACCES | libc::EPERM) => {
+                    told(error.kind(), "only root, or who has the capability for it, may give that much")
+                }
+                Some(libc::EINVAL) if what == resources::AFFINITY => {
+                    told(error.kind(), "none of these processors may be used by us (a cpuset?)")
+                }
+                _ => error,
+            };
+            SpawnError::Resource { path, what, source }
+        }
+        (Step::Account(what), number) => {
+            let why = match number {
+                Some(libc::EPERM) => format!("only root may, and we are {}", account::name()),
+                _ => error.to_string(),
+            };
+            let source = io::Error::new(error.kind(), format!("{what} can't be set: {why}"));
+            SpawnError::Account { path, user: launch.run_as.map(identity::name_of).unwrap_or_default(), source }
+        }
         (Step::Fork | Step::Prepare, _) => SpawnError::Process { path, source: error },
         (Step::Cgroup, _) => {
             let source = io::Error::new(error.kind(), format!("its cgroup can't be joined: {error}"));
@@ -61,9 +81,11 @@ pub(crate) fn explain(refused: Refused, launch: &Launch<'_>) -> SpawnError {
             path,
             reason: "its arguments and environment are too long together, or one of them exceeds 128 KiB".to_owned(),
         },
-        (Step::Exec, Some(libc::EAGAIN | libc::ENOMEM | libc::ENFILE | libc::EMFILE)) => {
-            SpawnError::Process { path, source: error }
+        // RLIMIT_NPROC is looked at when another user's program is executed.
+        (Step::Exec, Some(libc::EAGAIN)) => {
+            SpawnError::Process { path, source: told(error.kind(), "the limit of processes of its user is reached") }
         }
+        (Step::Exec, Some(libc::ENOMEM | libc::ENFILE | libc::EMFILE)) => SpawnError::Process { path, source: error },
         (Step::Exec, number) => {
             let text = exec_text(launch.program, number);
             let source = text.map_or(error, |(kind, text)| told(kind, text));
@@ -90,6 +112,11 @@ fn exec_text(program: &Path, number: Option<i32>) -> Option<(ErrorKind, &'static
         libc::ETXTBSY => Some((ErrorKind::ExecutableFileBusy, "it is being written at this moment")),
         _ => None,
     }
+}
+
+/// A limit or setting that this system doesn't keep.
+pub(crate) fn no_resource(refused: resources::Refused, launch: &Launch<'_>) -> SpawnError {
+    SpawnError::Resource { path: launch.program.to_owned(), what: refused.key, source: refused.source }
 }
 
 /// No group could be made for it.

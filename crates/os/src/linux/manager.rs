@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::account;
 use super::pidfd::Pidfd;
+use crate::account::Secret;
 use crate::manager::{Entry, Kind, ManagerError, OsState, Start};
 
 const UNITS: &str = "/etc/systemd/system";
@@ -41,8 +42,9 @@ impl Manager {
         Kind::Systemd
     }
 
-    /// Writes the unit and enables it where it is to start at boot. Returns warnings: none here.
-    pub fn install(&self, entry: &Entry) -> Result<Vec<String>, ManagerError> {
+    /// Writes the unit and enables it where it is to start at boot. Returns warnings: none here. A password is for accounts of
+    /// Windows.
+    pub fn install(&self, entry: &Entry, _password: Option<&Secret>) -> Result<Vec<String>, ManagerError> {
         check_privilege("install", &entry.name)?;
         if unit_path(&entry.name).exists() {
             return Err(ManagerError::Exists(entry.name.clone()));
@@ -100,6 +102,16 @@ impl Manager {
         Ok(show(name)?.map(|shown| shown.state))
     }
 
+    /// The state of any unit, ours or not, by its own name; `.service` may be left out. `None`: there is none.
+    pub fn raw_state(&self, os_name: &str) -> Result<Option<OsState>, ManagerError> {
+        Ok(show_unit(os_name, &foreign_unit(os_name, SUFFIX))?.map(|shown| shown.state))
+    }
+
+    /// The executable that starts a service's guard; `None`: not installed, or not by us.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        program_in(&fs::read_to_string(unit_path(name)).ok()?)
+    }
+
     /// The services we installed, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(UNITS)
@@ -117,7 +129,36 @@ impl Manager {
     }
 }
 
+/// The first word of `ExecStart=` as [`quoted`] wrote it.
+fn program_in(unit: &str) -> Option<PathBuf> {
+    let word = unit.lines().find_map(|line| line.strip_prefix("ExecStart=\""))?;
+    let mut path = Vec::new();
+    let mut bytes = word.bytes();
+    loop {
+        match bytes.next()? {
+            b'"' => return Some(PathBuf::from(std::ffi::OsString::from_vec(path))),
+            // The second one.
+            b'%' => path.push(bytes.next()?),
+            b'\\' => match bytes.next()? {
+                b'x' => {
+                    let digits = [bytes.next()?, bytes.next()?];
+                    path.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+                }
+                b'n' => path.push(b'\n'),
+                b't' => path.push(b'\t'),
+                b'r' => path.push(b'\r'),
+                other => path.push(other),
+            },
+            other => path.push(other),
+        }
+    }
+}
+
 fn put(action: &'static str, entry: &Entry) -> Result<Vec<String>, ManagerError> {
+    if let Some(account) = &entry.account {
+        let text = format!("a guard runs as root here; who its program runs as, {account}, is said in its spec");
+        return Err(refused(action, &entry.name, io::Error::new(io::ErrorKind::Unsupported, text)));
+    }
     let path = unit_path(&entry.name);
     crate::files::replace(&path, unit_text(entry).as_bytes()).map_err(|source| refused(action, &entry.name, source))?;
     systemctl(action, &entry.name, &["daemon-reload"])?;
@@ -140,16 +181,38 @@ fn refused(action: &'static str, name: &str, source: io::Error) -> ManagerError 
     ManagerError::Refused { action, name: name.to_owned(), source }
 }
 
-/// `mainstay-NAME.service`; characters a unit name can't have become `\xNN` (systemd.unit(5)).
+/// `mainstay-NAME.service`; characters a unit name can't have become `\xNN` (systemd.unit(5)). An `@` stays, as in the instance
+/// of a template, except at the end, where it would make a template of it.
 fn unit_name(name: &str) -> String {
-    let mut unit = PREFIX.to_owned();
+    let (name, end) = name.strip_suffix('@').map_or((name, ""), |name| (name, "\\x40"));
+    format!("{PREFIX}{}{end}{SUFFIX}", escaped(name, &[]))
+}
+
+/// What else a unit name can't have becomes `\xNN`.
+fn escaped(name: &str, kept: &[u8]) -> String {
+    let mut text = String::new();
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'-' | b'_' | b'.' => unit.push(char::from(byte)),
-            other => unit.push_str(&format!("\\x{other:02x}")),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'-' | b'_' | b'.' | b'@' => text.push(char::from(byte)),
+            byte if kept.contains(&byte) => text.push(char::from(byte)),
+            other => text.push_str(&format!("\\x{other:02x}")),
         }
     }
-    unit + SUFFIX
+    text
+}
+
+/// The unit of this name, which may be given without its kind; escapes of systemd's own stay.
+fn foreign_unit(name: &str, kind: &str) -> String {
+    const KINDS: [&str; 11] =
+        ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+    let has_kind = name.rsplit_once('.').is_some_and(|(_, found)| KINDS.contains(&found));
+    let kind = if has_kind { "" } else { kind };
+    escaped(name, br"\") + kind
+}
+
+/// What stands in [`Entry::after`]: `mainstay:NAME` is one of ours.
+fn unit_before(name: &str) -> String {
+    name.strip_prefix("mainstay:").map_or_else(|| foreign_unit(name, SUFFIX), unit_name)
 }
 
 fn service_name(unit: &str) -> Option<String> {
@@ -183,11 +246,18 @@ pub fn unit_text(entry: &Entry) -> String {
         Start::Disabled => "RefuseManualStart=yes\n",
         Start::Auto | Start::Delayed | Start::Manual => "",
     };
+    let groups = entry.after_groups.iter().map(|name| foreign_unit(name, ".target"));
+    let before: Vec<String> = entry.after.iter().map(|name| unit_before(name)).chain(groups).collect();
+    let before = before.join(" ");
+    let order = if before.is_empty() { String::new() } else { format!("After={before}\nWants={before}\n") };
+    // A guard that ends with 0 has seen its service done; what waits for it may go on then.
+    let remains = if entry.remains { "RemainAfterExit=yes\n" } else { "" };
     format!(
         "{SIGNATURE}
 [Unit]
 Description={description}
 After=network.target
+{order}\
 # The guard itself limits restarts of the program; systemd must never give up on the guard.
 StartLimitIntervalSec=0
 {manual}
@@ -195,6 +265,8 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+{remains}\
 # A guard that ends by itself with 0 has seen its service done; one that dies is started again.
 Restart=on-failure
 RestartSec=100ms
@@ -327,8 +399,12 @@ struct Shown {
 }
 
 fn show(name: &str) -> Result<Option<Shown>, ManagerError> {
+    show_unit(name, &unit_name(name))
+}
+
+fn show_unit(name: &str, unit: &str) -> Result<Option<Shown>, ManagerError> {
     let properties = "LoadState,ActiveState,MainPID,ExecMainStatus,RefuseManualStart,TimeoutStopUSec";
-    let text = systemctl("ask for the state of", name, &["show", &unit_name(name), "--property", properties])?;
+    let text = systemctl("ask for the state of", name, &["show", unit, "--property", properties])?;
     Ok(parse_shown(&text))
 }
 
@@ -390,12 +466,42 @@ mod tests {
     }
 
     #[test]
+    fn the_executable_is_found_in_its_unit() {
+        for path in ["/usr/local/bin/mainstay", "/a b/100%\"x\\y\n$z/mainstay"] {
+            let word = quoted(path.as_bytes(), Dollar::Kept);
+            let unit = format!("[Service]\nExecStart={word} \"guard\" \"web\"\nRestart=no\n");
+            assert_eq!(program_in(&unit).as_deref(), Some(Path::new(path)));
+        }
+        assert_eq!(program_in("[Service]\nExecStart=/bin/x\n"), None);
+    }
+
+    #[test]
     fn unit_names_lead_back_to_service_names() {
-        for name in ["payment", "a.b_c-d", "a b", "ä@%"] {
+        for name in ["payment", "a.b_c-d", "a b", "ä@%", "web@1", "web@"] {
             assert_eq!(service_name(&unit_name(name)).as_deref(), Some(name));
         }
+        assert_eq!(unit_name("web@1"), "mainstay-web@1.service");
+        assert_eq!(unit_name("web@"), "mainstay-web\\x40.service", "no template");
         assert_eq!(unit_name("a b"), "mainstay-a\\x20b.service");
         assert_eq!(service_name("sshd.service"), None);
+    }
+
+    #[test]
+    fn what_comes_before_is_named_as_units_are() {
+        for (name, unit) in [
+            ("mainstay:web", "mainstay-web.service"),
+            ("mainstay:web@1", "mainstay-web@1.service"),
+            ("postgresql", "postgresql.service"),
+            ("postgresql@15-main.service", "postgresql@15-main.service"),
+            ("docker.socket", "docker.socket"),
+            ("org.example.api", "org.example.api.service"),
+            (r"dev-sda\x2d1.device", r"dev-sda\x2d1.device"),
+            ("a b\nWants=evil", r"a\x20b\x0aWants\x3devil.service"),
+        ] {
+            assert_eq!(unit_before(name), unit);
+        }
+        assert_eq!(foreign_unit("network-online", ".target"), "network-online.target");
+        assert_eq!(foreign_unit("network-online.target", ".target"), "network-online.target");
     }
 
     #[test]

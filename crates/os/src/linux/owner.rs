@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
+use super::shutdown::{Caught, Signals};
 use crate::owner::{Report, Request};
-use crate::shutdown::Kind;
-use crate::sys::shutdown::Signals;
 
 /// Runs `body` at once on this thread, which lives as long as the guard. `Unsupported` with `under_scm`.
 pub fn run(_name: &str, under_scm: bool, body: impl FnOnce(Owner) -> i32 + Send + 'static) -> io::Result<i32> {
@@ -28,6 +29,10 @@ pub struct Owner {
     watchdog: Option<Duration>,
     /// While a start or stop is pending: how long it may honestly last.
     pending: Option<Duration>,
+    /// It was told that the service is up, and not that it goes down.
+    up: bool,
+    /// It was told that we read our configuration again, and waits for the end of that.
+    reloading: bool,
     signals: Option<Signals>,
 }
 
@@ -36,21 +41,48 @@ impl Owner {
         let var = |name: &str| std::env::var_os(name);
         let notify = var("NOTIFY_SOCKET").and_then(Notify::open);
         let watchdog = watchdog(var("WATCHDOG_USEC"), var("WATCHDOG_PID"), std::process::id());
-        Owner { watchdog: watchdog.filter(|_| notify.is_some()), notify, pending: None, signals: None }
+        Owner {
+            watchdog: watchdog.filter(|_| notify.is_some()),
+            notify,
+            pending: None,
+            up: false,
+            reloading: false,
+            signals: None,
+        }
     }
 
-    /// The next order from outside: SIGTERM or SIGINT (also SIGHUP) means stop; a shutdown can't be told apart. The
-    /// signals are caught from the first call on, so it is to be called early. Cancel-safe.
+    /// The next order from outside: SIGTERM or SIGINT means stop; a shutdown can't be told apart. SIGHUP means reload under
+    /// systemd (`systemctl reload`), else stop: then it is a terminal that closes. The signals are caught from the first call on,
+    /// so it is to be called early; the next call after a reload tells systemd that it is done. Cancel-safe.
     pub async fn request(&mut self) -> Request {
+        if std::mem::take(&mut self.reloading) {
+            self.tell(&["READY=1".to_owned()]);
+        }
         if self.signals.is_none() {
             self.signals = Signals::new().ok();
         }
-        match &mut self.signals {
-            Some(signals) => match signals.next().await {
-                Kind::Interrupt | Kind::Terminate => Request::Stop,
-            },
+        let caught = match &mut self.signals {
+            Some(signals) => signals.caught().await,
             // Not caught: the signal's default action ends us.
             None => std::future::pending().await,
+        };
+        match caught {
+            Caught::HangUp if self.notify.is_some() => {
+                self.begin_reload();
+                Request::Reload
+            }
+            Caught::HangUp | Caught::Interrupt | Caught::Terminate => Request::Stop,
+        }
+    }
+
+    /// sd_notify(3): with the time, or systemd could take an older READY=1 for the answer. A service that is not up yet must
+    /// not become so by the READY=1 at the end.
+    fn begin_reload(&mut self) {
+        if self.up {
+            let now = clock_gettime(ClockId::Monotonic);
+            let now_us = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
+            self.tell(&["RELOADING=1".to_owned(), format!("MONOTONIC_USEC={now_us}")]);
+            self.reloading = true;
         }
     }
 
@@ -61,9 +93,15 @@ impl Owner {
         let (state, pending) = match r {
             Report::Starting => (vec![status, extend], true),
             Report::Up => (vec!["READY=1".to_owned(), status], false),
+            Report::Paused => (vec![status], false),
             Report::Stopping => (vec!["STOPPING=1".to_owned(), status, extend], true),
             Report::Stopped { .. } => (vec![status], false),
         };
+        match r {
+            Report::Up => (self.up, self.reloading) = (true, false),
+            Report::Stopping | Report::Stopped { .. } => (self.up, self.reloading) = (false, false),
+            Report::Starting | Report::Paused => {} // systemd knows no way back from up
+        }
         self.pending = pending.then_some(limit);
         self.tell(&state);
     }
@@ -136,7 +174,14 @@ mod tests {
     }
 
     fn owner(place: &std::ffi::OsStr, watchdog: Option<Duration>) -> Owner {
-        Owner { notify: Notify::open(place.to_owned()), watchdog, pending: None, signals: None }
+        Owner {
+            notify: Notify::open(place.to_owned()),
+            watchdog,
+            pending: None,
+            up: false,
+            reloading: false,
+            signals: None,
+        }
     }
 
     #[test]
@@ -155,7 +200,32 @@ mod tests {
         assert_eq!(heard(&systemd), "WATCHDOG=1");
         owner.report(Report::Stopping, Duration::from_secs(1), "stopping");
         assert_eq!(heard(&systemd), "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=1000000");
+        owner.report(Report::Paused, Duration::ZERO, "paused");
+        assert_eq!(heard(&systemd), "STATUS=paused");
         assert_eq!(owner.pulse_every(), Some(Duration::from_secs(15)));
+    }
+
+    #[tokio::test]
+    async fn a_reload_begins_with_its_time_and_ends_with_the_next_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&place).unwrap();
+        let mut owner = owner(place.as_os_str(), None);
+        owner.begin_reload(); // not up yet: nothing to hear, and nothing to end
+        owner.report(Report::Up, Duration::ZERO, "up");
+        assert_eq!(heard(&systemd), "READY=1\nSTATUS=up");
+        owner.begin_reload();
+        assert!(heard(&systemd).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        for _ in 0..2 {
+            tokio::select! {
+                biased;
+                request = owner.request() => panic!("{request:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(heard(&systemd), "READY=1");
+        owner.report(Report::Paused, Duration::ZERO, "paused");
+        assert_eq!(heard(&systemd), "STATUS=paused", "the reload ended twice");
     }
 
     #[test]

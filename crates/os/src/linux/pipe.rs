@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::pipe::PipeFlags;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 /// Our end, not yet on any runtime.
 #[derive(Debug)]
@@ -32,6 +32,34 @@ impl Reader {
         // there. Last words must be taken at once, so the kernel itself is asked.
         Ok(rustix::io::read(&self.0, buf)?)
     }
+}
+
+/// Our end of what the child reads, not yet on any runtime. Dropping it ends the child's input.
+#[derive(Debug)]
+pub struct RawWriter(OwnedFd);
+
+/// Our end of what the child reads, on the current tokio runtime. Dropping it ends the child's input.
+#[derive(Debug)]
+pub struct Writer(Sender);
+
+impl Writer {
+    /// Registers with the current tokio runtime. Errors: no room in the kernel's tables.
+    pub fn open(raw: RawWriter) -> io::Result<Writer> {
+        Sender::from_owned_fd(raw.0).map(Writer)
+    }
+
+    /// Waits until the pipe has taken all of it; `BrokenPipe` once nobody can read it any more. Not cancel-safe: how much
+    /// was taken is not told.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+}
+
+/// Our end and the child's of its input; both close on exec.
+pub(crate) fn input() -> io::Result<(OwnedFd, RawWriter)> {
+    let (childs, ours) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((childs, RawWriter(ours)))
 }
 
 /// Our end and the child's; both close on exec.

@@ -2,7 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +13,17 @@ use tokio::time::{Instant, timeout_at};
 use super::cgroup::{Cgroup, Freshness, Home, Lent};
 use super::children::{self, Child, Kind};
 use super::fork::{self, Order, Refused, Started, Step};
-use super::launch::{Strings, explain, no_group};
+use super::identity::Identity;
+use super::launch::{Strings, explain, no_group, no_resource};
+use super::limits::{self, Hits};
 use super::mark;
 use super::pidfd::Pidfd;
-use super::pipe;
+use super::pipe::{self, RawWriter};
 use super::procfs::{self, Stat};
+use super::resources::Given;
 use super::sweep::sweep;
 use super::tree::{Held, Tree, stats_of};
-use crate::tree::{Containment, Launch, Output, SpawnError};
+use crate::tree::{Containment, Launch, Output, SpawnError, Stdin};
 
 /// Where a service's runs live: made once by its guard, while it holds the service's lock.
 ///
@@ -132,36 +137,74 @@ impl Place {
     /// **Call it from a thread that lives as long as the guard**: the parent-death signal is sent when the *thread*
     /// that forked ends (prctl(2)). It is lost when the program is set-user-ID; then the next guard ends it.
     pub fn spawn(&self, launch: &Launch<'_>) -> Result<(Tree, Output), SpawnError> {
-        let strings = Strings::prepare(launch, &self.mark)?;
+        let prepared = Prepared {
+            strings: Strings::prepare(launch, &self.mark)?,
+            given: Given::of(launch.resources).map_err(|refused| no_resource(refused, launch))?,
+            identity: identity(launch)?,
+        };
+        let (childs_stdin, stdin) = self.stdin(launch.stdin)?;
         let (stdout, childs_stdout) = pipe::pair().map_err(|source| SpawnError::Pipe { source })?;
         let (stderr, childs_stderr) = pipe::pair().map_err(|source| SpawnError::Pipe { source })?;
-        let stdio = [self.null.as_fd(), childs_stdout.as_fd(), childs_stderr.as_fd()];
-        let tree = self.spawn_tree(launch, &strings, stdio)?;
-        Ok((tree, Output { stdout, stderr }))
+        if let Some(identity) = &prepared.identity {
+            // Programs open /dev/stdout anew, which is asked of the pipe's owner. Where we may not, it stays ours.
+            for pipe in [&childs_stdout, &childs_stderr] {
+                let _ = identity.own(pipe.as_fd());
+            }
+        }
+        let childs_stdin = childs_stdin.as_ref().map_or(self.null.as_fd(), AsFd::as_fd);
+        let stdio = [childs_stdin, childs_stdout.as_fd(), childs_stderr.as_fd()];
+        let tree = self.spawn_tree(launch, &prepared, stdio)?;
+        Ok((tree, Output { stdout, stderr, stdin }))
+    }
+
+    /// The child's end, where it is not the null device, and ours.
+    fn stdin(&self, stdin: Stdin<'_>) -> Result<(Option<OwnedFd>, Option<RawWriter>), SpawnError> {
+        match stdin {
+            Stdin::Null => Ok((None, None)),
+            Stdin::File(path) => match input_file(path) {
+                Ok(file) => Ok((Some(file.into()), None)),
+                Err(source) => Err(SpawnError::Stdin { path: path.to_owned(), source }),
+            },
+            Stdin::Pipe => {
+                let (childs, ours) = pipe::input().map_err(|source| SpawnError::Pipe { source })?;
+                Ok((Some(childs), Some(ours)))
+            }
+        }
     }
 
     fn spawn_tree(
         &self,
         launch: &Launch<'_>,
-        strings: &Strings,
+        prepared: &Prepared,
         stdio: [BorrowedFd<'_>; 3],
     ) -> Result<Tree, SpawnError> {
-        let lend = |freshness| match &self.home {
-            None => Ok(Held::Group),
-            Some(home) => Lent::new(home, freshness).map(Held::Cgroup).map_err(|error| no_group(error, launch)),
-        };
-        let mut held = lend(Freshness::Any)?;
-        let mut started = self.start(&held, strings, stdio);
+        let (mut held, mut hits) = self.lend(launch, Freshness::Any)?;
+        let mut started = self.start(&held, prepared, stdio);
         if let Err(Refused { step: Step::Cgroup, .. }) = &started {
-            held = lend(Freshness::New)?;
-            started = self.start(&held, strings, stdio);
+            (held, hits) = self.lend(launch, Freshness::New)?;
+            started = self.start(&held, prepared, stdio);
         }
         let started = started.map_err(|refused| explain(refused, launch))?;
-        Tree::new(started, held, &self.mark, launch.breakaway)
+        Tree::new(started, held, hits, &self.mark, launch.breakaway)
             .map_err(|source| SpawnError::Process { path: launch.program.to_owned(), source })
     }
 
-    fn start(&self, held: &Held, strings: &Strings, stdio: [BorrowedFd<'_>; 3]) -> Result<Started, Refused> {
+    /// What is to hold the run, with its limits.
+    fn lend(&self, launch: &Launch<'_>, freshness: Freshness) -> Result<(Held, Hits), SpawnError> {
+        let Some(home) = &self.home else {
+            let refused = limits::refused_without_group(launch.resources);
+            return refused.map_or(Ok((Held::Group, Hits::default())), |refused| Err(no_resource(refused, launch)));
+        };
+        let limited = limits::are_wanted(launch.resources);
+        let freshness = if limited { Freshness::New } else { freshness };
+        let lent = Lent::new(home, freshness).map_err(|error| no_group(error, launch))?;
+        let hits = limits::set(lent.home(), lent.group(), launch.resources);
+        let hits = hits.map_err(|refused| no_resource(refused, launch))?;
+        Ok((Held::Cgroup(lent), hits))
+    }
+
+    fn start(&self, held: &Held, prepared: &Prepared, stdio: [BorrowedFd<'_>; 3]) -> Result<Started, Refused> {
+        let strings = &prepared.strings;
         let order = Order {
             program: &strings.program,
             args: &strings.args,
@@ -170,12 +213,37 @@ impl Place {
             stdio,
             dies_with_us: true,
             cgroup: held.target(),
+            given: &prepared.given,
+            identity: prepared.identity.as_ref(),
         };
         let mut children = children::lock();
         let started = fork::start(&order)?;
         children.push(Child { pid: started.pid, kind: Kind::Main { mark: self.mark.clone() } });
         Ok(started)
     }
+}
+
+/// All that a launch says, as the kernel wants it.
+struct Prepared {
+    strings: Strings,
+    given: Given,
+    identity: Option<Identity>,
+}
+
+fn identity(launch: &Launch<'_>) -> Result<Option<Identity>, SpawnError> {
+    let account = |(user, source)| SpawnError::Account { path: launch.program.to_owned(), user, source };
+    launch.run_as.map(|run_as| Identity::resolve(run_as).map_err(account)).transpose()
+}
+
+/// Opened without waiting: a named pipe may have no writer yet. The program reads it as usual.
+fn input_file(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::new(ErrorKind::IsADirectory, "it is a directory"));
+    }
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
 }
 
 /// We and those we descend from.

@@ -11,6 +11,7 @@ use super::children::{self, Child, Kind};
 use super::fork::{self, Order};
 use super::pidfd::Pidfd;
 use super::procfs;
+use super::resources::Given;
 use crate::tree::MARK_VARIABLE;
 
 /// Clock ticks from boot to the process's start (`/proc/PID/stat`, field 22); `NotFound`: no such process.
@@ -72,6 +73,8 @@ pub fn spawn_detached(program: &Path, args: &[OsString], env: &[(OsString, OsStr
         stdio: [null.as_fd(), null.as_fd(), null.as_fd()],
         dies_with_us: false,
         cgroup: None,
+        given: &Given::default(),
+        identity: None,
     };
     // Locked until the stamp is read: the reaper can't take it before, so it is listed, dead or alive.
     let mut children = children::lock();

@@ -26,12 +26,28 @@ impl Signals {
 
     /// The next one. Cancel-safe.
     pub async fn next(&mut self) -> Kind {
-        tokio::select! {
-            _ = self.interrupt.recv() => Kind::Interrupt,
-            _ = self.terminate.recv() => Kind::Terminate,
-            _ = self.hang_up.recv() => Kind::Terminate,
+        match self.caught().await {
+            Caught::Interrupt => Kind::Interrupt,
+            Caught::Terminate | Caught::HangUp => Kind::Terminate,
         }
     }
+
+    /// The same by its own name. Cancel-safe.
+    pub(crate) async fn caught(&mut self) -> Caught {
+        tokio::select! {
+            _ = self.interrupt.recv() => Caught::Interrupt,
+            _ = self.terminate.recv() => Caught::Terminate,
+            _ = self.hang_up.recv() => Caught::HangUp,
+        }
+    }
+}
+
+/// SIGINT, SIGTERM, SIGHUP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caught {
+    Interrupt,
+    Terminate,
+    HangUp,
 }
 
 /// For commands that print: when whoever read the output is gone (`| head`), end quietly as other commands do, by SIGPIPE.

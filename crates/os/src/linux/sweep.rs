@@ -21,7 +21,16 @@ pub(crate) struct Doomed {
 /// SIGSTOP to whatever `find` finds, again until it finds nothing new, then SIGKILL to all of it. Each is held by a
 /// pidfd whose start stamp was compared, so a reused pid is never hit. The first refusal (another account's process)
 /// is returned after everything else was done.
-pub(crate) fn sweep(mut find: impl FnMut() -> Vec<Stat>) -> io::Result<Vec<Doomed>> {
+pub(crate) fn sweep(find: impl FnMut() -> Vec<Stat>) -> io::Result<Vec<Doomed>> {
+    let (doomed, mut refused) = stop_all(find);
+    for each in &doomed {
+        refused = refused.or(each.process.signal(libc::SIGKILL).err());
+    }
+    refused.map_or(Ok(doomed), Err)
+}
+
+/// The first half of [`sweep`]: all of it stands still then, but for what came in more rounds than there are.
+pub(crate) fn stop_all(mut find: impl FnMut() -> Vec<Stat>) -> (Vec<Doomed>, Option<io::Error>) {
     let mut doomed: Vec<Doomed> = Vec::new();
     let mut refused = None;
     for _ in 0..ROUNDS_MAX {
@@ -43,8 +52,5 @@ pub(crate) fn sweep(mut find: impl FnMut() -> Vec<Stat>) -> io::Result<Vec<Doome
             break;
         }
     }
-    for each in &doomed {
-        refused = refused.or(each.process.signal(libc::SIGKILL).err());
-    }
-    refused.map_or(Ok(doomed), Err)
+    (doomed, refused)
 }

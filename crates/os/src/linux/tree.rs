@@ -19,17 +19,22 @@ use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use super::cgroup::{Cgroup, Lent};
 use super::children::{self, Child, Kind};
 use super::fork::{Started, Target};
+use super::limits::Hits;
 use super::pidfd::Pidfd;
 use super::procfs::{self, Stat};
-use super::sweep::sweep;
+use super::sweep::{stop_all, sweep};
 use super::{mark, signals};
-use crate::tree::{Exit, Method};
+use crate::resources::LimitHit;
+use crate::tree::{Exit, Method, News};
 
 pub use super::place::Place;
 pub use super::reaper::{prepare_guard, reap_orphans};
 
 /// How long a dropped tree waits for its processes to die of SIGKILL, so as to leave nothing to clean up.
 const DROP_MS_MAX: u64 = 200;
+
+/// How long a cgroup may take to freeze: a process in the middle of a system call comes to a halt at its end.
+const FREEZE_MS_MAX: u64 = 2000;
 
 /// What holds a tree together.
 #[derive(Debug)]
@@ -55,19 +60,35 @@ pub struct Tree {
     stamp: u64,
     /// Known once reaped; from then on `pid` may mean another process.
     exit: Option<Exit>,
+    /// The main process is one that we did not start: neither surely our child nor surely the first of its group.
+    adopted: bool,
+    /// The sessions of the main processes so far: the one we started made its own.
+    sessions: Vec<u32>,
     /// Seen once: nothing of it can come back.
     gone: bool,
     held: Held,
+    hits: Hits,
     mark: String,
     breakaway: bool,
 }
 
 impl Tree {
     /// Its main process was just started in `held`, and entered in the table of children.
-    pub(crate) fn new(started: Started, held: Held, mark: &str, breakaway: bool) -> io::Result<Tree> {
+    pub(crate) fn new(started: Started, held: Held, hits: Hits, mark: &str, breakaway: bool) -> io::Result<Tree> {
         let Started { pid, pidfd } = started;
-        let mut tree =
-            Tree { main: pidfd, pid, stamp: 0, exit: None, gone: false, held, mark: mark.to_owned(), breakaway };
+        let mut tree = Tree {
+            main: pidfd,
+            pid,
+            stamp: 0,
+            exit: None,
+            adopted: false,
+            sessions: vec![pid],
+            gone: false,
+            held,
+            hits,
+            mark: mark.to_owned(),
+            breakaway,
+        };
         // Ours to reap, so it is still listed, dead or alive. Should even that fail, the tree is dropped, and so ended.
         tree.stamp = procfs::stat(pid)?.start;
         Ok(tree)
@@ -84,13 +105,36 @@ impl Tree {
         self.stamp
     }
 
-    /// The main process's end; the same answer when asked again. Cancel-safe.
+    /// The main process's end; the same answer when asked again. Cancel-safe. `Exit::Signal(0)`: it has ended, and how can't be
+    /// known, because it was adopted and another process than we was its parent to the end.
     pub async fn exited(&mut self) -> Exit {
         loop {
             self.main.dead().await;
             self.collect();
             if let Some(exit) = self.exit {
                 return exit;
+            }
+        }
+    }
+
+    /// A limit of the run's resources was hit since the last time this was told, each kind at most once in 10 s; never where
+    /// nothing is limited. What came before the call counts. Cancel-safe.
+    pub async fn limit_hit(&mut self) -> LimitHit {
+        self.hits.next().await
+    }
+
+    /// [`Tree::limit_hit`] or [`Tree::exited`], whichever comes first; of both at once the limit, which tells why. Cancel-safe.
+    pub async fn news(&mut self) -> News {
+        loop {
+            if self.exit.is_none() {
+                tokio::select! {
+                    biased;
+                    hit = self.hits.next() => return News::Limit(hit),
+                    () = self.main.dead() => self.collect(),
+                }
+            }
+            if let Some(exit) = self.exit {
+                return News::Exited(exit);
             }
         }
     }
@@ -132,7 +176,7 @@ impl Tree {
         match &self.held {
             Held::Cgroup(lent) if !self.breakaway => lent.group().kill(),
             Held::Cgroup(_) | Held::Group => {
-                if self.exit.is_none() {
+                if self.exit.is_none() && !self.adopted {
                     // The whole group at once, forks in progress included (kill(2) on a group is atomic to fork): what
                     // follows meets few moving targets. Not reaped yet, so the number is still its own.
                     self.signal_group(libc::SIGSTOP)?;
@@ -142,7 +186,75 @@ impl Tree {
         }
     }
 
-    /// Asks politely: a signal to the main process's group. Nothing is sent to a tree that is gone.
+    /// Halts the whole tree; none of its processes runs when this returns. Blocks, for a cgroup at most 2 s. Kill works on a
+    /// halted tree, [`Tree::ask`] only after [`Tree::resume`]. Errors: it could not be halted, and goes on.
+    pub fn pause(&self) -> io::Result<()> {
+        let stopped = match &self.held {
+            Held::Cgroup(lent) if !self.breakaway => lent.group().freeze(Duration::from_millis(FREEZE_MS_MAX)),
+            Held::Cgroup(_) | Held::Group => match stop_all(|| self.living()) {
+                (_, None) => Ok(()),
+                (_, Some(error)) => self.resume().and(Err(error)),
+            },
+        };
+        stopped.map_err(|error| io::Error::new(error.kind(), format!("cannot pause the program: {error}")))
+    }
+
+    /// Lets a halted tree go on. Harmless to one that is not.
+    pub fn resume(&self) -> io::Result<()> {
+        let resumed = match &self.held {
+            Held::Cgroup(lent) if !self.breakaway => lent.group().thaw(),
+            Held::Cgroup(_) | Held::Group => {
+                let held = self.living().into_iter().filter_map(|p| hold(&p));
+                held.map(|process| process.signal(libc::SIGCONT)).fold(Ok(()), Result::and)
+            }
+        };
+        resumed.map_err(|error| io::Error::new(error.kind(), format!("cannot resume the program: {error}")))
+    }
+
+    /// Gives the tree another main process, for programs that put themselves into the background: from now on `pid`,
+    /// `start_stamp`, `exited` and `ask` speak of it. Returns its pid.
+    ///
+    /// `pid`: this one; it must live and be of this tree, else `NotFound`. `None`: the only one that lives beside the main
+    /// process of before; of several the oldest that leads a session, else the oldest. Never by parent pids, which an orphan has
+    /// lost. With `breakaway` its session belongs to the tree from then on.
+    ///
+    /// An orphan becomes our child (we are its subreaper), so its exit code will be ours to read.
+    pub fn adopt(&mut self, pid: Option<u32>) -> io::Result<u32> {
+        let mut members = self.all_living();
+        let chosen = match pid {
+            Some(pid) => members.into_iter().find(|p| p.pid == pid).ok_or_else(|| not_a_member(pid)),
+            None => {
+                members.retain(|p| !self.leads(p) && self.is_counted(p));
+                heir(members)
+            }
+        };
+        let chosen = chosen?;
+        if !self.leads(&chosen) {
+            let held = self.take_over(&chosen)?;
+            let _ = std::mem::replace(&mut self.main, held);
+            children::forget(self.pid); // the reaper's from now on, should it not be reaped yet
+            (self.pid, self.stamp, self.exit, self.adopted) = (chosen.pid, chosen.start, None, true);
+            self.sessions.push(chosen.session);
+        }
+        Ok(self.pid)
+    }
+
+    /// From now on the reaper leaves it to us.
+    fn take_over(&self, process: &Stat) -> io::Result<Pidfd> {
+        // Locked until it is entered: it could die, and be reaped, between the look and the entry.
+        let mut children = children::lock();
+        let held = hold(process).filter(|held| !held.is_dead()).ok_or_else(|| not_a_member(process.pid))?;
+        children.push(Child { pid: process.pid, kind: Kind::Main { mark: self.mark.clone() } });
+        Ok(held)
+    }
+
+    /// The main process itself, not one with its number.
+    fn leads(&self, process: &Stat) -> bool {
+        self.exit.is_none() && process.pid == self.pid && process.start == self.stamp
+    }
+
+    /// Asks politely: a signal to the main process's group, if it leads one, else to it alone. Nothing is sent to a tree that is
+    /// gone.
     pub fn ask(&self, method: Method) -> io::Result<()> {
         let number = match method {
             Method::Signal(number) => i32::from(number),
@@ -152,16 +264,15 @@ impl Tree {
                 return Err(io::Error::new(ErrorKind::Unsupported, text));
             }
         };
-        if self.exit.is_none() {
+        if self.exit.is_none() && !self.adopted {
             return self.signal_group(number);
         }
-        // The main process is reaped: its number may be another's group by now. Its old companions get it one by one.
-        for companion in self.living().into_iter().filter(|p| p.group == self.pid) {
-            if let Some(held) = hold(&companion) {
-                held.signal(number)?;
-            }
+        // The main process may be reaped, and its number be another's group by now. Its companions get it one by one.
+        let companions: Vec<Stat> = self.living().into_iter().filter(|p| p.group == self.pid).collect();
+        if self.exit.is_none() && !companions.iter().any(|p| self.leads(p)) {
+            self.main.signal(number)?;
         }
-        Ok(())
+        companions.iter().filter_map(hold).try_for_each(|held| held.signal(number))
     }
 
     /// All that live, in no order.
@@ -185,19 +296,30 @@ impl Tree {
         self.exit = match waitid(WaitId::PidFd(self.main.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
             Ok(Some(status)) => Some(exit_of(&status)),
             Ok(None) | Err(rustix::io::Errno::INTR) => return,
-            // ECHILD: reaped by somebody, against this module's rules. That it is gone is all that is known.
-            Err(_) => Some(Exit::Signal(9)),
+            // ECHILD: adopted, and another's child to its end. That it is gone is all that is known.
+            Err(_) => Some(Exit::Signal(0)),
         };
         children::forget(self.pid);
     }
 
     fn living(&self) -> Vec<Stat> {
+        let mut found = self.all_living();
+        found.retain(|p| self.is_counted(p));
+        found
+    }
+
+    /// With those that have broken away and can still be found.
+    fn all_living(&self) -> Vec<Stat> {
         let mut found = match &self.held {
             Held::Cgroup(lent) => stats_of(lent.group()),
             Held::Group => self.descendants(),
         };
-        found.retain(|p| p.alive && (!self.breakaway || p.session == self.pid));
+        found.retain(|p| p.alive);
         found
+    }
+
+    fn is_counted(&self, process: &Stat) -> bool {
+        !self.breakaway || self.sessions.contains(&process.session)
     }
 
     /// The main process, what was adopted from it, and all below.
@@ -226,7 +348,7 @@ impl Tree {
         if made_here.iter().any(|known| known.pid == child.pid) {
             return false;
         }
-        if child.session == self.pid {
+        if self.sessions.contains(&child.session) {
             return true;
         }
         match mark::of(child.pid) {
@@ -262,6 +384,17 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
         (None, Some(number)) => Exit::Signal(u8::try_from(number).unwrap_or(0)),
         (None, None) => Exit::Signal(0), // stopped or continued: not waited for
     }
+}
+
+/// Who is the program after its first process has gone.
+fn heir(mut members: Vec<Stat>) -> io::Result<Stat> {
+    members.sort_unstable_by_key(|p| (p.session != p.pid, p.start, p.pid));
+    let text = "nothing of this run lives that could be its main process";
+    members.first().copied().ok_or_else(|| io::Error::new(ErrorKind::NotFound, text))
+}
+
+fn not_a_member(pid: u32) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, format!("process {pid} is not part of this run"))
 }
 
 fn hold(process: &Stat) -> Option<Pidfd> {

@@ -4,21 +4,20 @@
 //! Microsoft: "EnumWindows function", "WM_CLOSE message", "PostThreadMessageW function", "WM_QUIT message". Windows are
 //! seen only in our own session and on our own desktop; that is where our children are.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::mem::transmute;
 use std::os::windows::io::{AsHandle, AsRawHandle};
-use std::ptr;
 
-use windows_sys::Win32::Foundation::{HMODULE, HWND, LPARAM, WPARAM};
+use windows_sys::Win32::Foundation::{HWND, LPARAM, WPARAM};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
-use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW};
 use windows_sys::Win32::System::Threading::DETACHED_PROCESS;
 use windows_sys::core::BOOL;
 
 use super::job::Job;
+use super::library::{Function, Library};
 use super::{command_line, create, environment, win32};
 use crate::tree::Method;
 
@@ -49,6 +48,7 @@ pub(super) fn start(method: Method, pids: &[u32]) -> io::Result<Job> {
         stdio: [nothing.as_handle(), nothing.as_handle(), nothing.as_handle()],
         job: Some(&job),
         flags: DETACHED_PROCESS,
+        before_it_runs: None,
     })?;
     Ok(job)
 }
@@ -73,8 +73,6 @@ fn unsupported(method: Method) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("cannot ask by {method} through the helper process"))
 }
 
-/// Any function of a library, before it is known which.
-type Function = unsafe extern "system" fn() -> isize;
 type EnumProc = unsafe extern "system" fn(HWND, LPARAM) -> BOOL;
 type EnumWindows = unsafe extern "system" fn(Option<EnumProc>, LPARAM) -> BOOL;
 type GetWindowThreadProcessId = unsafe extern "system" fn(HWND, *mut u32) -> u32;
@@ -98,25 +96,17 @@ struct Search<'a> {
 
 impl User {
     fn load() -> io::Result<User> {
-        let name = win32::wide(OsStr::new("user32.dll"))?;
-        // SAFETY: the name ends with a NUL; only the system folder is searched.
-        let library = unsafe { LoadLibraryExW(name.as_ptr(), ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
-        if library.is_null() {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the types are those of the functions' pages, and the library is never unloaded.
+        let library = Library::load("user32.dll")?;
+        let function = |name| library.function(name);
+        // SAFETY: the types are those of the functions' pages.
         unsafe {
             Ok(User {
-                enum_windows: transmute::<Function, EnumWindows>(function(library, c"EnumWindows")?),
+                enum_windows: transmute::<Function, EnumWindows>(function(c"EnumWindows")?),
                 get_window_thread_process_id: transmute::<Function, GetWindowThreadProcessId>(function(
-                    library,
                     c"GetWindowThreadProcessId",
                 )?),
-                post_message: transmute::<Function, PostMessage>(function(library, c"PostMessageW")?),
-                post_thread_message: transmute::<Function, PostThreadMessage>(function(
-                    library,
-                    c"PostThreadMessageW",
-                )?),
+                post_message: transmute::<Function, PostMessage>(function(c"PostMessageW")?),
+                post_thread_message: transmute::<Function, PostThreadMessage>(function(c"PostThreadMessageW")?),
             })
         }
     }
@@ -153,13 +143,6 @@ unsafe extern "system" fn of_a_window(window: HWND, search: LPARAM) -> BOOL {
         }
     }
     1
-}
-
-/// # Safety
-/// `library` is loaded and stays so as long as the answer is used.
-unsafe fn function(library: HMODULE, name: &CStr) -> io::Result<Function> {
-    // SAFETY: the caller vouches for the library; the name ends with a NUL.
-    unsafe { GetProcAddress(library, name.as_ptr().cast()) }.ok_or_else(io::Error::last_os_error)
 }
 
 /// All threads of these processes.

@@ -11,7 +11,9 @@ use windows_sys::Win32::Foundation::{
     ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED, GENERIC_READ, GENERIC_WRITE, HANDLE,
 };
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
-use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING};
+use windows_sys::Win32::Storage::FileSystem::{
+    CreateFileW, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING,
+};
 use windows_sys::Win32::System::Threading::{
     CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
     EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
@@ -41,7 +43,12 @@ pub(super) struct Order<'a> {
     pub(super) job: Option<&'a Job>,
     /// Beside those this module sets itself.
     pub(super) flags: PROCESS_CREATION_FLAGS,
+    /// What has to be done to the process before its first instruction; when it can't be done, there is no process.
+    pub(super) before_it_runs: Option<&'a BeforeItRuns<'a>>,
 }
+
+/// A setting of the process that its creation can't be told.
+pub(super) type BeforeItRuns<'a> = dyn Fn(BorrowedHandle<'_>) -> io::Result<()> + 'a;
 
 /// A process that runs.
 #[derive(Debug)]
@@ -67,12 +74,24 @@ fn job_list_is_unknown(error: &io::Error) -> bool {
 
 fn in_job_list(order: &mut Order<'_>) -> io::Result<Created> {
     let jobs: Vec<HANDLE> = order.job.iter().map(|job| job.handle()).collect();
-    call(order, &jobs, 0).map(|(created, _thread)| created)
+    let Some(prepare) = order.before_it_runs else {
+        return call(order, &jobs, 0).map(|(created, _thread)| created);
+    };
+    suspended(order, &jobs, prepare)
 }
 
 fn suspended_and_assigned(order: &mut Order<'_>, job: &Job) -> io::Result<Created> {
-    let (created, thread) = call(order, &[], CREATE_SUSPENDED)?;
-    let mut done = job.assign(created.process.as_handle());
+    let prepare = order.before_it_runs;
+    suspended(order, &[], &|process| {
+        job.assign(process)?;
+        prepare.map_or(Ok(()), |prepare| prepare(process))
+    })
+}
+
+/// Makes it, prepares it, and lets it go; or ends it.
+fn suspended(order: &mut Order<'_>, jobs: &[HANDLE], prepare: &BeforeItRuns<'_>) -> io::Result<Created> {
+    let (created, thread) = call(order, jobs, CREATE_SUSPENDED)?;
+    let mut done = prepare(created.process.as_handle());
     if done.is_ok() {
         // SAFETY: the thread's handle is ours.
         if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
@@ -148,6 +167,11 @@ pub(super) fn check_directory(directory: &Path) -> io::Result<()> {
 /// The null device, for a child to inherit.
 pub(super) fn null_device() -> io::Result<OwnedHandle> {
     inheritable("NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE)
+}
+
+/// A file that a child reads, while others may write, move or delete it.
+pub(super) fn file_to_read(path: &Path) -> io::Result<OwnedHandle> {
+    inheritable(win32::extended(path), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 }
 
 /// Opens a file or pipe with a handle that HANDLE_LIST may name. Between here and the end of CreateProcessW another
@@ -235,6 +259,7 @@ mod tests {
             stdio: [nothing.as_handle(), nothing.as_handle(), nothing.as_handle()],
             job: Some(&job),
             flags: CREATE_NO_WINDOW,
+            before_it_runs: None,
         };
         let created = way(&mut order, &job).unwrap();
         let (mut inside, mut code) = (0, 0);

@@ -6,6 +6,11 @@ use std::os::windows::ffi::OsStrExt;
 
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CSTR_LESS_THAN, CompareStringOrdinal};
 
+/// Whether two names mean one variable.
+pub fn same_name(left: &OsStr, right: &OsStr) -> bool {
+    compare(left, right) == Ordering::Equal
+}
+
 /// `base` with `vars` on top: the later value wins, one entry a name however it is spelled. The hidden `=C:` entries
 /// (each drive's current directory) are kept.
 pub fn merge(

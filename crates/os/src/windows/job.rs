@@ -11,8 +11,9 @@ use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_MORE_DATA, H
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION, JOBOBJECT_BASIC_PROCESS_ID_LIST,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation, JobObjectBasicProcessIdList,
-    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JOBOBJECTINFOCLASS, JobObjectBasicAccountingInformation,
+    JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION,
@@ -33,22 +34,29 @@ impl Job {
     pub(super) fn new(breakaway: bool) -> io::Result<Job> {
         // SAFETY: no security attributes and no name: not inheritable, reachable by its handle alone.
         let job = Job(unsafe { win32::own(CreateJobObjectW(ptr::null(), ptr::null())) }?);
-        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        job.limit(JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default(), breakaway)?;
+        Ok(job)
+    }
+
+    /// Sets its limits, in place of those before.
+    pub(super) fn limit(&self, mut limits: JOBOBJECT_EXTENDED_LIMIT_INFORMATION, breakaway: bool) -> io::Result<()> {
+        limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
         if breakaway {
             limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_BREAKAWAY_OK;
         }
-        // SAFETY: the structure belongs to the information class and has its size.
-        let done = unsafe {
-            SetInformationJobObject(
-                job.0.as_raw_handle(),
-                JobObjectExtendedLimitInformation,
-                (&raw const limits).cast(),
-                size_of_val(&limits) as u32,
-            )
-        };
-        win32::check(done)?;
-        Ok(job)
+        // SAFETY: the structure belongs to the information class.
+        unsafe { self.set(JobObjectExtendedLimitInformation, &limits) }
+    }
+
+    /// Sets one of its kinds of information.
+    ///
+    /// # Safety
+    /// `T` is the structure, or an array of structures, of this information class.
+    pub(super) unsafe fn set<T: ?Sized>(&self, class: JOBOBJECTINFOCLASS, value: &T) -> io::Result<()> {
+        // SAFETY: the value lives and has the size given; the caller vouches for its type.
+        win32::check(unsafe {
+            SetInformationJobObject(self.handle(), class, ptr::from_ref(value).cast(), size_of_val(value) as u32)
+        })
     }
 
     pub(super) fn handle(&self) -> HANDLE {
@@ -145,6 +153,15 @@ impl Job {
             Ok(false) if inside != 0 => Member::Lives(process),
             Ok(_) | Err(_) => Member::Ended(Some(process)),
         }
+    }
+
+    /// Each living member that can be opened.
+    pub(super) fn living(&self) -> impl Iterator<Item = (u32, OwnedHandle)> {
+        let pids = self.pids().unwrap_or_default();
+        pids.into_iter().filter_map(|pid| match self.look_at(pid) {
+            Member::Lives(process) => Some((pid, process)),
+            Member::Closed | Member::Ended(_) => None,
+        })
     }
 
     /// Ends all of it at once; nothing that a member starts meanwhile survives. Can be repeated.

@@ -13,18 +13,21 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use windows_sys::Win32::Foundation::{
-    ERROR_CALL_NOT_IMPLEMENTED, ERROR_FAILED_SERVICE_CONTROLLER_CONNECT, ERROR_PROCESS_ABORTED,
-    ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR,
+    ERROR_BUSY, ERROR_CALL_NOT_IMPLEMENTED, ERROR_FAILED_SERVICE_CONTROLLER_CONNECT, ERROR_PROCESS_ABORTED,
+    ERROR_SERVICE_CANNOT_ACCEPT_CTRL, ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR,
 };
 use windows_sys::Win32::System::Services::{
-    RegisterServiceCtrlHandlerExW, SERVICE_ACCEPT_PRESHUTDOWN, SERVICE_ACCEPT_SHUTDOWN, SERVICE_ACCEPT_STOP,
-    SERVICE_CONTROL_INTERROGATE, SERVICE_CONTROL_PRESHUTDOWN, SERVICE_CONTROL_SHUTDOWN, SERVICE_CONTROL_STOP,
+    RegisterServiceCtrlHandlerExW, SERVICE_ACCEPT_PARAMCHANGE, SERVICE_ACCEPT_PAUSE_CONTINUE,
+    SERVICE_ACCEPT_POWEREVENT, SERVICE_ACCEPT_PRESHUTDOWN, SERVICE_ACCEPT_SHUTDOWN, SERVICE_ACCEPT_STOP,
+    SERVICE_ACCEPT_TIMECHANGE, SERVICE_CONTINUE_PENDING, SERVICE_CONTROL_CONTINUE, SERVICE_CONTROL_INTERROGATE,
+    SERVICE_CONTROL_PARAMCHANGE, SERVICE_CONTROL_PAUSE, SERVICE_CONTROL_POWEREVENT, SERVICE_CONTROL_PRESHUTDOWN,
+    SERVICE_CONTROL_SHUTDOWN, SERVICE_CONTROL_STOP, SERVICE_CONTROL_TIMECHANGE, SERVICE_PAUSE_PENDING, SERVICE_PAUSED,
     SERVICE_RUNNING, SERVICE_START_PENDING, SERVICE_STATUS, SERVICE_STATUS_CURRENT_STATE, SERVICE_STATUS_HANDLE,
     SERVICE_STOP_PENDING, SERVICE_STOPPED, SERVICE_TABLE_ENTRYW, SERVICE_WIN32_OWN_PROCESS, SetServiceStatus,
     StartServiceCtrlDispatcherW,
 };
 
-use super::win32;
+use super::{power, win32};
 use crate::owner::{Report, Request};
 use crate::tree::Exit;
 
@@ -36,8 +39,10 @@ const PULSE: Duration = Duration::from_secs(1);
 const HINT: Duration = Duration::from_secs(10);
 const HINT_GROWTH: Duration = Duration::from_secs(1);
 
-/// STOP and SHUTDOWN can both come once; a third is not waited for.
-const REQUESTS_MAX: usize = 4;
+/// So many requests wait for the guard at most.
+const REQUESTS_MAX: usize = 8;
+/// Of these places only STOP and SHUTDOWN may take the last ones: both can come once, a third is not waited for.
+const KEPT_FOR_THE_END: usize = 2;
 
 /// Who started this guard.
 #[derive(Debug)]
@@ -142,12 +147,24 @@ unsafe extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
 }
 
 /// Called by the manager on the dispatcher's thread: must not take long.
-unsafe extern "system" fn control_handler(control: u32, _event: u32, _data: *mut c_void, context: *mut c_void) -> u32 {
+unsafe extern "system" fn control_handler(control: u32, event: u32, _data: *mut c_void, context: *mut c_void) -> u32 {
     // SAFETY: the static that `service_main` registered.
     let service = unsafe { &*context.cast::<Service>() };
     match control {
-        SERVICE_CONTROL_STOP => service.asked(Request::Stop),
-        SERVICE_CONTROL_SHUTDOWN | SERVICE_CONTROL_PRESHUTDOWN => service.asked(Request::Shutdown),
+        SERVICE_CONTROL_STOP => service.asked_to_end(Request::Stop),
+        SERVICE_CONTROL_SHUTDOWN | SERVICE_CONTROL_PRESHUTDOWN => service.asked_to_end(Request::Shutdown),
+        SERVICE_CONTROL_PAUSE => service.asked(Request::Pause, Some(SERVICE_PAUSE_PENDING)),
+        SERVICE_CONTROL_CONTINUE => service.asked(Request::Continue, Some(SERVICE_CONTINUE_PENDING)),
+        SERVICE_CONTROL_PARAMCHANGE => service.asked(Request::Reload, None),
+        SERVICE_CONTROL_POWEREVENT => {
+            power::happened(event);
+            NO_ERROR
+        }
+        SERVICE_CONTROL_TIMECHANGE => {
+            power::clock_set();
+            NO_ERROR
+        }
+        // The manager shows what it was told last.
         SERVICE_CONTROL_INTERROGATE => NO_ERROR,
         _ => ERROR_CALL_NOT_IMPLEMENTED,
     }
@@ -159,8 +176,30 @@ impl Service {
         Service { state: Mutex::new(State::new()), requests: mpsc::channel(1).0 }
     }
 
+    /// Says "pause pending" or "continue pending" at once; the guard says what comes of it, by a report.
+    fn asked(&self, request: Request, pending: Option<SERVICE_STATUS_CURRENT_STATE>) -> u32 {
+        let mut state = lock(&self.state);
+        if state.stopping || state.current == SERVICE_STOPPED {
+            return ERROR_SERVICE_CANNOT_ACCEPT_CTRL;
+        }
+        if self.requests.capacity() <= KEPT_FOR_THE_END {
+            return ERROR_BUSY;
+        }
+        if self.requests.try_send(request).is_err() {
+            return ERROR_BUSY;
+        }
+        // Asked for what it is already, the guard has nothing to report.
+        match pending {
+            Some(SERVICE_PAUSE_PENDING) if state.current == SERVICE_PAUSED => {}
+            Some(SERVICE_CONTINUE_PENDING) if state.current == SERVICE_RUNNING => {}
+            Some(next) => state.enter(next),
+            None => {}
+        }
+        NO_ERROR
+    }
+
     /// Says "stop pending" at once, so that whoever asked sees it before the guard gets to it.
-    fn asked(&self, request: Request) -> u32 {
+    fn asked_to_end(&self, request: Request) -> u32 {
         let mut state = lock(&self.state);
         if state.current != SERVICE_STOPPED {
             state.stopping = true;
@@ -186,7 +225,10 @@ impl State {
     }
 
     fn is_pending(&self) -> bool {
-        matches!(self.current, SERVICE_START_PENDING | SERVICE_STOP_PENDING)
+        matches!(
+            self.current,
+            SERVICE_START_PENDING | SERVICE_STOP_PENDING | SERVICE_PAUSE_PENDING | SERVICE_CONTINUE_PENDING
+        )
     }
 
     /// Moves to a state, or confirms the one it is in.
@@ -219,8 +261,12 @@ impl State {
     }
 
     fn status(&self) -> SERVICE_STATUS {
+        let end = SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_PRESHUTDOWN;
+        let news = SERVICE_ACCEPT_POWEREVENT | SERVICE_ACCEPT_TIMECHANGE;
         let accepted = match self.current {
-            SERVICE_RUNNING => SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_PRESHUTDOWN,
+            SERVICE_RUNNING | SERVICE_PAUSED => end | news | SERVICE_ACCEPT_PAUSE_CONTINUE | SERVICE_ACCEPT_PARAMCHANGE,
+            // One thing after the other, but the end may always come.
+            SERVICE_PAUSE_PENDING | SERVICE_CONTINUE_PENDING => end | news,
             _ => 0,
         };
         SERVICE_STATUS {
@@ -262,6 +308,7 @@ impl Owner {
         match report {
             Report::Starting => state.enter(SERVICE_START_PENDING),
             Report::Up => state.enter(SERVICE_RUNNING),
+            Report::Paused => state.enter(SERVICE_PAUSED),
             Report::Stopping => state.enter(SERVICE_STOP_PENDING),
             Report::Stopped { failed: false, .. } => state.stopped(NO_ERROR, 0),
             Report::Stopped { failed: true, exit: Some(Exit::Code(code)) } => {
@@ -289,6 +336,11 @@ impl Owner {
         let Role::Scm { service, .. } = &self.0 else { return None };
         lock(&service.state).is_pending().then_some(PULSE)
     }
+}
+
+/// Whether this process runs as a service, so that the manager tells it what happens.
+pub(super) fn is_service() -> bool {
+    SERVICE.get().is_some()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -334,26 +386,92 @@ mod tests {
         assert_eq!(told(&state), (SERVICE_STOPPED, 0, 0, ERROR_SERVICE_SPECIFIC_ERROR, 259));
     }
 
+    /// A service that was never registered with a manager, in this state.
+    fn service(current: SERVICE_STATUS_CURRENT_STATE) -> (Service, mpsc::Receiver<Request>) {
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let service = Service { state: Mutex::new(State::new()), requests: sender };
+        lock(&service.state).enter(current);
+        (service, requests)
+    }
+
+    fn send(service: &Service, control: u32, event: u32) -> u32 {
+        // SAFETY: the context is a Service that lives during the call.
+        unsafe { control_handler(control, event, ptr::null_mut(), ptr::from_ref(service).cast_mut().cast()) }
+    }
+
+    fn current(service: &Service) -> SERVICE_STATUS_CURRENT_STATE {
+        lock(&service.state).current
+    }
+
     /// Wine's ControlService refuses 5 and 15, as Windows does, so shutdown can only be tried here.
     #[test]
     fn shutdown_and_preshutdown_reach_the_guard_as_one_request() {
-        let (sender, mut requests) = mpsc::channel(REQUESTS_MAX);
-        let service = Service { state: Mutex::new(State::new()), requests: sender };
-        let send = |control| {
-            // SAFETY: the context is a Service that lives during the call.
-            unsafe { control_handler(control, 0, ptr::null_mut(), ptr::from_ref(&service).cast_mut().cast()) }
-        };
-        assert_eq!(send(SERVICE_CONTROL_INTERROGATE), NO_ERROR);
+        let (service, mut requests) = service(SERVICE_RUNNING);
+        assert_eq!(send(&service, SERVICE_CONTROL_INTERROGATE, 0), NO_ERROR);
         assert!(requests.try_recv().is_err());
         for (control, request) in [
             (SERVICE_CONTROL_PRESHUTDOWN, Request::Shutdown),
             (SERVICE_CONTROL_SHUTDOWN, Request::Shutdown),
             (SERVICE_CONTROL_STOP, Request::Stop),
         ] {
-            assert_eq!(send(control), NO_ERROR);
+            assert_eq!(send(&service, control, 0), NO_ERROR);
             assert_eq!(requests.try_recv().ok(), Some(request));
-            assert_eq!(lock(&service.state).current, SERVICE_STOP_PENDING);
+            assert_eq!(current(&service), SERVICE_STOP_PENDING);
         }
-        assert_eq!(send(200), ERROR_CALL_NOT_IMPLEMENTED);
+        assert_eq!(send(&service, 200, 0), ERROR_CALL_NOT_IMPLEMENTED);
+        for control in [SERVICE_CONTROL_PAUSE, SERVICE_CONTROL_CONTINUE, SERVICE_CONTROL_PARAMCHANGE] {
+            assert_eq!(send(&service, control, 0), ERROR_SERVICE_CANNOT_ACCEPT_CTRL);
+        }
+        assert!(requests.try_recv().is_err());
+    }
+
+    #[test]
+    fn pause_and_continue_are_pending_until_the_guard_says_so() {
+        let (service, mut requests) = service(SERVICE_RUNNING);
+        for (control, request, pending, then) in [
+            (SERVICE_CONTROL_PAUSE, Request::Pause, SERVICE_PAUSE_PENDING, SERVICE_PAUSED),
+            (SERVICE_CONTROL_PAUSE, Request::Pause, SERVICE_PAUSED, SERVICE_PAUSED),
+            (SERVICE_CONTROL_PARAMCHANGE, Request::Reload, SERVICE_PAUSED, SERVICE_PAUSED),
+            (SERVICE_CONTROL_CONTINUE, Request::Continue, SERVICE_CONTINUE_PENDING, SERVICE_RUNNING),
+            (SERVICE_CONTROL_CONTINUE, Request::Continue, SERVICE_RUNNING, SERVICE_RUNNING),
+            (SERVICE_CONTROL_PARAMCHANGE, Request::Reload, SERVICE_RUNNING, SERVICE_RUNNING),
+        ] {
+            assert_eq!(send(&service, control, 0), NO_ERROR);
+            assert_eq!(requests.try_recv().ok(), Some(request));
+            assert_eq!(current(&service), pending);
+            assert_eq!(lock(&service.state).is_pending(), pending != then);
+            lock(&service.state).enter(then);
+        }
+    }
+
+    #[test]
+    fn many_requests_leave_room_for_a_stop() {
+        let (service, mut requests) = service(SERVICE_RUNNING);
+        let answers: Vec<u32> = (0..REQUESTS_MAX).map(|_| send(&service, SERVICE_CONTROL_PARAMCHANGE, 0)).collect();
+        let taken = REQUESTS_MAX - KEPT_FOR_THE_END;
+        assert!(answers.iter().take(taken).all(|&answer| answer == NO_ERROR), "{answers:?}");
+        assert!(answers.iter().skip(taken).all(|&answer| answer == ERROR_BUSY), "{answers:?}");
+        assert_eq!(send(&service, SERVICE_CONTROL_STOP, 0), NO_ERROR);
+        assert_eq!(send(&service, SERVICE_CONTROL_SHUTDOWN, 0), NO_ERROR);
+        let all: Vec<Request> = std::iter::from_fn(|| requests.try_recv().ok()).collect();
+        assert_eq!(all.get(taken..), Some([Request::Stop, Request::Shutdown].as_slice()));
+    }
+
+    #[test]
+    fn each_state_accepts_what_makes_sense_in_it() {
+        let accepts = |state, control| {
+            let (service, _requests) = service(state);
+            lock(&service.state).status().dwControlsAccepted & control != 0
+        };
+        for state in [SERVICE_RUNNING, SERVICE_PAUSED, SERVICE_PAUSE_PENDING, SERVICE_CONTINUE_PENDING] {
+            for control in [SERVICE_ACCEPT_STOP, SERVICE_ACCEPT_PRESHUTDOWN, SERVICE_ACCEPT_POWEREVENT] {
+                assert!(accepts(state, control), "{control} in {state}");
+            }
+            let settled = [SERVICE_RUNNING, SERVICE_PAUSED].contains(&state);
+            assert_eq!(accepts(state, SERVICE_ACCEPT_PAUSE_CONTINUE | SERVICE_ACCEPT_PARAMCHANGE), settled, "{state}");
+        }
+        for state in [SERVICE_START_PENDING, SERVICE_STOP_PENDING, SERVICE_STOPPED] {
+            assert!(!accepts(state, u32::MAX), "{state}");
+        }
     }
 }

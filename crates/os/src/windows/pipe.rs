@@ -1,4 +1,4 @@
-//! A child's output through a named pipe with a random name, read by overlapped I/O.
+//! A child's output and input through named pipes with random names, read and written by overlapped I/O.
 //!
 //! Not by tokio's pipes: they read ahead into a buffer of their own and learn of arrived bytes only by a turn of the
 //! event loop, so "nothing is there" could be said while a dead program's last words wait in the pipe. Here the pipe
@@ -14,11 +14,12 @@ use std::ptr;
 use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_NOT_CONNECTED, GENERIC_WRITE,
-    STATUS_PENDING,
+    ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_NOT_CONNECTED, GENERIC_READ,
+    GENERIC_WRITE, STATUS_PENDING,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_READ_ATTRIBUTES, PIPE_ACCESS_INBOUND, ReadFile,
+    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_READ_ATTRIBUTES, PIPE_ACCESS_INBOUND,
+    PIPE_ACCESS_OUTBOUND, ReadFile, WriteFile,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{
@@ -39,11 +40,27 @@ const TRIES_MAX: u32 = 4;
 #[derive(Debug)]
 pub struct RawReader(OwnedHandle);
 
-/// A pipe: our end, and the inheritable end for the child.
-pub(super) fn pipe() -> io::Result<(RawReader, OwnedHandle)> {
+/// The write end of a child's input, not opened yet: it may be sent to another thread first.
+#[derive(Debug)]
+pub struct RawWriter(OwnedHandle);
+
+/// A pipe for output: our end, and the inheritable end for the child.
+pub(super) fn output() -> io::Result<(RawReader, OwnedHandle)> {
+    // Synchronous, as programs expect; the attributes let them find out that it is a pipe (Cygwin and Node do).
+    let (ours, theirs) = pipe(PIPE_ACCESS_INBOUND, GENERIC_WRITE | FILE_READ_ATTRIBUTES)?;
+    Ok((RawReader(ours), theirs))
+}
+
+/// A pipe for input: our end, and the inheritable end for the child.
+pub(super) fn input() -> io::Result<(RawWriter, OwnedHandle)> {
+    let (ours, theirs) = pipe(PIPE_ACCESS_OUTBOUND, GENERIC_READ)?;
+    Ok((RawWriter(ours), theirs))
+}
+
+fn pipe(direction: u32, their_rights: u32) -> io::Result<(OwnedHandle, OwnedHandle)> {
     let mut tries = 1;
     loop {
-        match pair(&random_name()) {
+        match pair(&random_name(), direction, their_rights) {
             Err(_) if tries < TRIES_MAX => tries += 1,
             answer => return answer,
         }
@@ -56,14 +73,14 @@ fn random_name() -> String {
     format!(r"\\.\pipe\mainstay-output\{}.{:016x}{:016x}", std::process::id(), random(), random())
 }
 
-fn pair(name: &str) -> io::Result<(RawReader, OwnedHandle)> {
+fn pair(name: &str, direction: u32, their_rights: u32) -> io::Result<(OwnedHandle, OwnedHandle)> {
     let units = win32::wide(name)?;
     // SAFETY: the name ends with a NUL; the handle is ours. One instance, and it must be the first: nobody else's pipe
     // answers to that name. No security attributes: not inheritable; the one instance is taken by the next line.
     let ours = unsafe {
         win32::own(CreateNamedPipeW(
             units.as_ptr(),
-            PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
+            direction | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
             PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
             1,
             BUFFER_BYTES,
@@ -72,9 +89,8 @@ fn pair(name: &str) -> io::Result<(RawReader, OwnedHandle)> {
             ptr::null(),
         ))
     }?;
-    // Synchronous, as programs expect; the attributes let them find out that it is a pipe (Cygwin and Node do).
-    let theirs = create::inheritable(name, GENERIC_WRITE | FILE_READ_ATTRIBUTES, 0)?;
-    Ok((RawReader(ours), theirs))
+    let theirs = create::inheritable(name, their_rights, 0)?;
+    Ok((ours, theirs))
 }
 
 /// A child's output, read as it comes.
@@ -210,6 +226,110 @@ impl Drop for Reader {
             }
         }
     }
+}
+
+/// A child's input, written as it takes it. Dropping it closes the pipe; what the child has not read yet stays there for it.
+pub struct Writer {
+    pipe: OwnedHandle,
+    /// Told when a write has completed.
+    done: Wait,
+    done_event: Arc<OwnedHandle>,
+    /// The write that the system has, also after its caller gave up waiting.
+    writing: Option<Box<Writing>>,
+}
+
+/// A write and its bytes, which the system reads until it is over. Boxed, because the system keeps the address.
+struct Writing {
+    operation: OVERLAPPED,
+    bytes: Vec<u8>,
+}
+
+// SAFETY: as for Reader.
+unsafe impl Send for Writer {}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("pipe", &self.pipe).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Opens the pipe for the current task.
+    pub fn open(raw: RawWriter) -> io::Result<Writer> {
+        let done_event = Arc::new(event(false)?);
+        let done = Wait::each(&done_event)?;
+        Ok(Writer { pipe: raw.0, done, done_event, writing: None })
+    }
+
+    /// Writes all of it, as fast as the child reads. `BrokenPipe`: nobody can read it any more. When the caller gives up
+    /// waiting, a part of the bytes may have been written, and a later call comes after them.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written().await?;
+        for part in bytes.chunks(BUFFER_BYTES as usize) {
+            self.begin(part)?;
+            self.written().await?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, part: &[u8]) -> io::Result<()> {
+        let operation = OVERLAPPED { hEvent: self.done_event.as_raw_handle(), ..OVERLAPPED::default() };
+        let writing = self.writing.insert(Box::new(Writing { operation, bytes: part.to_vec() }));
+        // SAFETY: operation and bytes are boxed and kept in `writing` until the system has completed them or `drop` has
+        // cancelled them.
+        let done = unsafe {
+            WriteFile(
+                self.pipe.as_raw_handle(),
+                writing.bytes.as_ptr(),
+                writing.bytes.len() as u32,
+                ptr::null_mut(),
+                &raw mut writing.operation,
+            )
+        };
+        match win32::check(done) {
+            Err(error) if !win32::is(&error, ERROR_IO_PENDING) => {
+                self.writing = None;
+                Err(broken(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits for the write that the system has, if it has one.
+    async fn written(&mut self) -> io::Result<()> {
+        // As in `Reader::sleep`.
+        while self.writing.as_deref().is_some_and(|writing| !is_over(&writing.operation)) {
+            self.done.signalled().await;
+            self.done.forget();
+        }
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let mut count = 0;
+        // SAFETY: the operation was issued on this handle, and is over.
+        win32::check(unsafe {
+            GetOverlappedResult(self.pipe.as_raw_handle(), &raw const writing.operation, &raw mut count, 1)
+        })
+        .map_err(broken)?;
+        // A write of a pipe that waits is whole.
+        if count as usize == writing.bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(writing) = &self.writing {
+            let mut count = 0;
+            // SAFETY: as in the drop of Reader.
+            unsafe {
+                CancelIoEx(self.pipe.as_raw_handle(), &raw const writing.operation);
+                GetOverlappedResult(self.pipe.as_raw_handle(), &raw const writing.operation, &raw mut count, 1);
+            }
+        }
+    }
+}
+
+/// The ways to say that the reader is gone, as one.
+fn broken(error: io::Error) -> io::Error {
+    if is_end(&error) { io::Error::new(io::ErrorKind::BrokenPipe, error) } else { error }
 }
 
 /// Whether the system has completed it: the macro HasOverlappedIoCompleted of Microsoft's headers.

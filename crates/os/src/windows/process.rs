@@ -10,7 +10,7 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME};
 use windows_sys::Win32::System::Threading::{
     CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess,
+    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
 };
 
 use super::wait::Wait;
@@ -35,6 +35,17 @@ pub(super) fn created_at(process: BorrowedHandle<'_>) -> io::Result<u64> {
         GetProcessTimes(process.as_raw_handle(), &raw mut created, &raw mut exited, &raw mut kernel, &raw mut user)
     })?;
     Ok((u64::from(created.dwHighDateTime) << 32) | u64::from(created.dwLowDateTime))
+}
+
+/// Whether it is the system's host of a program's console: no program of the run's, though in its job.
+pub(super) fn is_console_host(process: BorrowedHandle<'_>) -> bool {
+    const HOSTS: [&str; 2] = ["conhost.exe", "openconsole.exe"];
+    let mut name = [0_u16; 1024];
+    let mut length = name.len() as u32;
+    // SAFETY: the handle is open, the buffer has the length given.
+    let done = unsafe { QueryFullProcessImageNameW(process.as_raw_handle(), 0, name.as_mut_ptr(), &raw mut length) };
+    let image = std::path::PathBuf::from(win32::text(&name));
+    done != 0 && image.file_name().is_some_and(|file| HOSTS.iter().any(|host| file.eq_ignore_ascii_case(host)))
 }
 
 fn open(pid: u32, rights: u32) -> io::Result<Option<OwnedHandle>> {
@@ -122,6 +133,7 @@ pub fn spawn_detached(program: &Path, args: &[OsString], env: &[(OsString, OsStr
             stdio: [nothing.as_handle(), nothing.as_handle(), nothing.as_handle()],
             job: None,
             flags,
+            before_it_runs: None,
         })
     };
     let created = match make(DETACHED_PROCESS | CREATE_BREAKAWAY_FROM_JOB) {

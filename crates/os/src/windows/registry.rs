@@ -3,10 +3,11 @@
 use std::io;
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_NO_MORE_ITEMS, ERROR_SUCCESS};
+use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, ERROR_SUCCESS};
 use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_LOCAL_MACHINE, KEY_READ, KEY_WRITE, REG_DWORD, REG_EXPAND_SZ, REG_OPTION_NON_VOLATILE, RRF_RT_REG_SZ,
-    RegCloseKey, RegCreateKeyExW, RegDeleteTreeW, RegEnumKeyExW, RegGetValueW, RegOpenKeyExW, RegSetValueExW,
+    RegCloseKey, RegCreateKeyExW, RegDeleteTreeW, RegEnumKeyExW, RegGetValueW, RegOpenKeyExW, RegQueryValueExW,
+    RegSetValueExW,
 };
 
 use super::win32;
@@ -126,6 +127,44 @@ impl Key {
         };
         answer(code).ok()?;
         Some(win32::text(&units).to_string_lossy().into_owned())
+    }
+
+    /// A text value as it stands there, without its NUL, and its type; `None`: there is no such value.
+    pub(super) fn raw(&self, name: &str) -> io::Result<Option<(u32, Vec<u16>)>> {
+        let name = win32::wide(name)?;
+        let (mut kind, mut bytes) = (0, 0);
+        loop {
+            let mut units = vec![0_u16; (bytes as usize).div_ceil(size_of::<u16>())];
+            bytes = size_of_val(units.as_slice()) as u32;
+            // SAFETY: the name ends with a NUL, the buffer has the size given, the results live.
+            let code = unsafe {
+                RegQueryValueExW(
+                    self.0,
+                    name.as_ptr(),
+                    ptr::null(),
+                    &raw mut kind,
+                    units.as_mut_ptr().cast(),
+                    &raw mut bytes,
+                )
+            };
+            match code {
+                ERROR_FILE_NOT_FOUND => return Ok(None),
+                ERROR_SUCCESS if bytes as usize <= size_of_val(units.as_slice()) => {
+                    let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
+                    units.truncate(end);
+                    return Ok(Some((kind, units)));
+                }
+                // There is more than we had room for, or it has grown.
+                ERROR_SUCCESS | ERROR_MORE_DATA => {}
+                code => return Err(win32::error(code)),
+            }
+        }
+    }
+
+    /// Sets a text value with its type.
+    pub(super) fn set_raw(&self, name: &str, kind: u32, units: &[u16]) -> io::Result<()> {
+        let bytes: Vec<u8> = units.iter().chain(&[0]).flat_map(|unit| unit.to_le_bytes()).collect();
+        self.set(name, kind, &bytes)
     }
 
     pub(super) fn set_expandable(&self, name: &str, value: &str) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! A run's process tree is a job object.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
@@ -20,9 +21,15 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, GetExitCodeProcess};
 
 use super::job::{Job, Member};
+use super::limits::Hits;
+use super::pause::Halted;
+use super::pipe::RawWriter;
+use super::resources::{self, Refused};
 use super::wait::Wait;
 use super::{ask_helper, command_line, console, create, environment, pipe, process, program, win32};
-use crate::tree::{Containment, Exit, Launch, MARK_VARIABLE, Method, Output, SpawnError};
+use crate::account::RunAs;
+use crate::resources::LimitHit;
+use crate::tree::{Containment, Exit, Launch, MARK_VARIABLE, Method, News, Output, SpawnError, Stdin};
 
 pub use super::ask_helper::run as run_ask_helper;
 
@@ -30,7 +37,7 @@ pub use super::ask_helper::run as run_ask_helper;
 const RECHECK: Duration = Duration::from_millis(5);
 
 /// A program older than this that has no console will have none.
-const CONSOLE_COMES_WITHIN: Duration = Duration::from_millis(250);
+const CONSOLE_COMES_WITHIN: Duration = Duration::from_millis(500);
 /// Between two attempts to reach the console of a younger one.
 const CONSOLE_AGAIN: Duration = Duration::from_millis(10);
 
@@ -69,34 +76,49 @@ impl Place {
         }
     }
 
-    /// Starts the program inside a new job, with its output on two pipes of ours.
+    /// Starts the program inside a new job, with its streams on pipes of ours.
     pub fn spawn(&self, launch: &Launch<'_>) -> Result<(Tree, Output), SpawnError> {
         let program = launch.program;
         create::check_directory(launch.directory)
             .map_err(|source| SpawnError::Directory { path: launch.directory.to_owned(), source })?;
+        check_account(launch)?;
         let (file, command_line) = what_to_execute(launch).map_err(|reason| argument(program, reason))?;
         let mut env = environment::merge(launch.env.to_vec(), [(MARK_VARIABLE.into(), self.mark.clone().into())]);
         env.retain(|(name, _)| !name.is_empty());
         let environment = environment::block(env).map_err(|reason| argument(program, reason))?;
 
-        let make_pipe = || pipe::pipe().map_err(|source| SpawnError::Pipe { source });
-        let (stdout, their_stdout) = make_pipe()?;
-        let (stderr, their_stderr) = make_pipe()?;
-        let stdin = create::null_device().map_err(|source| SpawnError::Pipe { source })?;
-        let refused = |source| refusal(program, launch.directory, source);
-        let job = Job::new(launch.breakaway).map_err(refused)?;
+        let no_pipe = |source| SpawnError::Pipe { source };
+        let (stdout, their_stdout) = pipe::output().map_err(no_pipe)?;
+        let (stderr, their_stderr) = pipe::output().map_err(no_pipe)?;
+        let (stdin, their_stdin) = input(launch.stdin)?;
+        let not_set = |Refused { key, source }| SpawnError::Resource { path: program.to_owned(), what: key, source };
+        let job = resources::job(launch.resources, launch.breakaway).map_err(not_set)?;
+        let hits = Hits::of(&job, launch.resources).map_err(|source| not_set(Refused { key: "resources", source }))?;
+        // What the closure below can't say in an io::Error.
+        let key = Cell::new(None);
+        let prepare = |process: BorrowedHandle<'_>| {
+            resources::prepare(process, launch.resources).map_err(|refused| {
+                key.set(Some(refused.key));
+                refused.source
+            })
+        };
         let created = create::create(create::Order {
             program: &file,
             command_line,
             directory: Some(launch.directory),
             environment,
-            stdio: [stdin.as_handle(), their_stdout.as_handle(), their_stderr.as_handle()],
+            stdio: [their_stdin.as_handle(), their_stdout.as_handle(), their_stderr.as_handle()],
             job: Some(&job),
             // Its own console without a window, so that a Ctrl-C reaches it and nobody else.
             flags: CREATE_NO_WINDOW,
+            before_it_runs: resources::prepares(launch.resources).then_some(&prepare),
         })
-        .map_err(refused)?;
-        let stamp = process::created_at(created.process.as_handle()).map_err(refused)?;
+        .map_err(|source| match key.take() {
+            Some(key) => not_set(Refused { key, source }),
+            None => refusal(program, launch.directory, source),
+        })?;
+        let stamp = process::created_at(created.process.as_handle())
+            .map_err(|source| refusal(program, launch.directory, source))?;
         let tree = Tree {
             pid: created.pid,
             born: Instant::now(),
@@ -104,10 +126,43 @@ impl Place {
             exit: None,
             ending: None,
             helper: Mutex::new(None),
+            halted: Mutex::default(),
+            hits: hits.map(Arc::new),
             process: Arc::new(created.process),
             job,
         };
-        Ok((tree, Output { stdout, stderr }))
+        Ok((tree, Output { stdout, stderr, stdin }))
+    }
+}
+
+/// Who the guard is decides who the program is: the service manager has logged it on.
+fn check_account(launch: &Launch<'_>) -> Result<(), SpawnError> {
+    let Some(RunAs { user, group, groups, capabilities, .. }) = launch.run_as else { return Ok(()) };
+    let asked = [
+        (user.as_deref(), "the service manager logs the service on; set the account at install"),
+        (group.as_deref().or(groups.first().map(String::as_str)), "Windows has no groups of a process to choose"),
+        (capabilities.as_ref().map(|_| "capabilities"), "Windows has no capabilities"),
+    ];
+    match asked.into_iter().find_map(|(who, why)| Some((who?, why))) {
+        None => Ok(()),
+        Some((who, why)) => Err(SpawnError::Account {
+            path: launch.program.to_owned(),
+            user: who.to_owned(),
+            source: io::Error::new(io::ErrorKind::Unsupported, why),
+        }),
+    }
+}
+
+/// Our end of the program's input, if there is one, and the handle for the program.
+fn input(stdin: Stdin<'_>) -> Result<(Option<RawWriter>, OwnedHandle), SpawnError> {
+    match stdin {
+        Stdin::Null => create::null_device().map(|theirs| (None, theirs)).map_err(|source| SpawnError::Pipe { source }),
+        Stdin::File(path) => create::file_to_read(path)
+            .map(|theirs| (None, theirs))
+            .map_err(|source| SpawnError::Stdin { path: path.to_owned(), source }),
+        Stdin::Pipe => {
+            pipe::input().map(|(ours, theirs)| (Some(ours), theirs)).map_err(|source| SpawnError::Pipe { source })
+        }
     }
 }
 
@@ -169,6 +224,10 @@ pub struct Tree {
     ending: Option<Wait>,
     /// The last helper that asks windows to close, in a job of its own so that it can't outlive us.
     helper: Mutex<Option<Job>>,
+    /// What [`Tree::pause`] has suspended.
+    halted: Mutex<Halted>,
+    /// Its limits that were hit, where there is one that tells.
+    hits: Option<Arc<Hits>>,
     /// As long as this handle is open the pid is not given to another process.
     process: Arc<OwnedHandle>,
     job: Job,
@@ -202,6 +261,18 @@ impl Tree {
         let exit = Exit::Code(self.exit_code());
         self.exit = Some(exit);
         exit
+    }
+
+    /// [`Tree::limit_hit`] or [`Tree::exited`], whichever comes first; of both at once the limit, which tells why. Cancel-safe.
+    pub async fn news(&mut self) -> News {
+        match self.hits.clone() {
+            Some(hits) => tokio::select! {
+                biased;
+                hit = hits.next() => News::Limit(hit),
+                exit = self.exited() => News::Exited(exit),
+            },
+            None => News::Exited(self.exited().await),
+        }
     }
 
     async fn exited_by_looking(&self) {
@@ -239,12 +310,58 @@ impl Tree {
 
     /// Each living member that can be opened, the main process first.
     fn living(&self) -> impl Iterator<Item = (u32, OwnedHandle)> {
-        let mut pids = self.job.pids().unwrap_or_default();
-        pids.sort_by_key(|&pid| pid != self.pid);
-        pids.into_iter().filter_map(|pid| match self.job.look_at(pid) {
-            Member::Lives(process) => Some((pid, process)),
-            Member::Closed | Member::Ended(_) => None,
-        })
+        let mut living: Vec<(u32, OwnedHandle)> = self.job.living().collect();
+        living.sort_by_key(|&(pid, _)| pid != self.pid);
+        living.into_iter()
+    }
+
+    /// Makes another member the main process, whose end is then the run's: that of a program that sends itself into the
+    /// background. `None`: the oldest that lives, which is the only one as a rule. Returns its pid.
+    pub fn adopt(&mut self, pid: Option<u32>) -> io::Result<u32> {
+        let mut candidates: Vec<(u64, u32, OwnedHandle)> = Vec::new();
+        for (member, process) in self.job.living() {
+            if pid.is_some_and(|wanted| wanted != member) || process::is_console_host(process.as_handle()) {
+                continue;
+            }
+            // One that ends this very moment may have no time of birth any more.
+            if let Ok(stamp) = process::created_at(process.as_handle()) {
+                candidates.push((stamp, member, process));
+            }
+        }
+        let Some((stamp, pid, process)) = candidates.into_iter().min_by_key(|&(stamp, pid, _)| (stamp, pid)) else {
+            let text = match pid {
+                Some(pid) => format!("process {pid} is not part of this run"),
+                None => "no process of this run lives".to_owned(),
+            };
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        };
+        if (pid, stamp) != (self.pid, self.stamp) {
+            (self.pid, self.stamp, self.exit, self.ending) = (pid, stamp, None, None);
+            self.process = Arc::new(process);
+        }
+        Ok(pid)
+    }
+
+    /// Halts every process of the tree, those born meanwhile too; fine when it is halted already. All of them or none.
+    pub fn pause(&self) -> io::Result<()> {
+        self.halted().halt(&self.job)
+    }
+
+    /// Lets what [`Tree::pause`] has halted go on; fine when nothing is.
+    pub fn resume(&self) -> io::Result<()> {
+        self.halted().go_on()
+    }
+
+    fn halted(&self) -> MutexGuard<'_, Halted> {
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next limit that the run runs into, each once; pending for ever where none is set. Cancel-safe.
+    pub async fn limit_hit(&mut self) -> LimitHit {
+        match &self.hits {
+            Some(hits) => hits.next().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Ends the whole tree at once.

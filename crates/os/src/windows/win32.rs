@@ -7,7 +7,9 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHand
 use std::path::{Component, Path, Prefix};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{
+    HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::Threading::WaitForSingleObject;
 use windows_sys::core::BOOL;
 
@@ -108,6 +110,12 @@ pub(crate) fn check(answer: BOOL) -> io::Result<()> {
 /// The error of a call that returns its code instead of setting the thread's last error.
 pub(crate) fn error(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
+}
+
+/// `Err` with the Win32 code of an NTSTATUS that is no success.
+pub(crate) fn check_status(status: NTSTATUS) -> io::Result<()> {
+    // SAFETY: a plain call.
+    if status < 0 { Err(error(unsafe { RtlNtStatusToDosError(status) })) } else { Ok(()) }
 }
 
 /// Whether `error` is this Win32 code.

@@ -12,6 +12,7 @@
     reason = "a test that meets a surprise has to fail at that line"
 )]
 
+mod adopt;
 mod control;
 mod detached;
 mod environment;
@@ -19,16 +20,25 @@ mod files;
 mod identity;
 mod leftovers;
 mod output;
+mod pause;
+mod ports;
 mod program;
+mod resources;
 mod roles;
+mod setup;
 mod shutdown;
 mod spawn;
 mod spawn_errors;
 mod stage;
+mod stdin;
 mod stop;
 mod tree;
 
 #[cfg(unix)]
+mod account;
+#[cfg(unix)]
 mod reaper;
 #[cfg(unix)]
 mod systemd;
+#[cfg(unix)]
+mod vm;

@@ -3,7 +3,7 @@
 use mainstay_os::pipe::Reader;
 use mainstay_os::tree::{Exit, Launch};
 
-use crate::stage::{LIMIT, Stage, fixture, within, words};
+use crate::stage::{LIMIT, Stage, within, words};
 
 #[tokio::test]
 async fn both_streams_arrive_whole() {
@@ -57,10 +57,8 @@ fn output_may_be_opened_on_another_threads_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime().block_on(async {
         let stage = Stage::new();
-        let program = fixture();
         let args = words(&["print", "from afar"]);
-        let directory = stage.folder.path();
-        let launch = Launch { program: &program, args: &args, directory, env: &stage.env, breakaway: false };
+        let launch = Launch { args: &args, ..stage.plain() };
         let (mut tree, output) = stage.place.spawn(&launch).unwrap();
         let reading = std::thread::spawn(move || {
             runtime().block_on(async {

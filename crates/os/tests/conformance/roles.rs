@@ -9,6 +9,9 @@ use mainstay_os::tree::{self, Exit, Place};
 use crate::stage::words;
 use crate::stage::{Stage, fixture};
 
+#[cfg(unix)]
+mod unix;
+
 /// The variable that names the role.
 pub(crate) const ROLE: &str = "MAINSTAY_TEST_ROLE";
 
@@ -41,6 +44,16 @@ fn play(role: &str) -> bool {
         "pid_reuse" => runtime().block_on(pid_reuse()),
         #[cfg(unix)]
         "delegated" => runtime().block_on(delegated()),
+        #[cfg(unix)]
+        "adopter" => runtime().block_on(unix::adopter()),
+        #[cfg(unix)]
+        "guard_of_nobody" => runtime().block_on(unix::guard_of_nobody()),
+        #[cfg(unix)]
+        "impostor" => runtime().block_on(unix::impostor()),
+        #[cfg(unix)]
+        "unprivileged" => runtime().block_on(unix::unprivileged()),
+        #[cfg(unix)]
+        "limited" => runtime().block_on(unix::limited()),
         _ => return false,
     }
     true

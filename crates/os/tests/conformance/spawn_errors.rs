@@ -65,8 +65,7 @@ fn make_executable(path: &str) {
 async fn a_missing_working_directory() {
     let stage = Stage::new();
     let directory = stage.folder.path().join("nowhere");
-    let program = fixture();
-    let launch = Launch { program: &program, args: &[], directory: &directory, env: &stage.env, breakaway: false };
+    let launch = Launch { directory: &directory, ..stage.plain() };
     let Err(error) = stage.place.spawn(&launch) else { panic!("it was started nowhere") };
     assert!(matches!(error, SpawnError::Directory { .. }), "{error:?}");
     let start = format!("cannot use {} as working directory: ", directory.display());

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Once};
 use std::time::Duration;
 
-use mainstay_os::pipe::Reader;
+use mainstay_os::pipe::{Reader, Writer};
 use mainstay_os::process::{Watched, start_stamp};
-use mainstay_os::tree::{self, Exit, Launch, Place, SpawnError, Tree};
+use mainstay_os::resources::Resources;
+use mainstay_os::tree::{self, Exit, Launch, Place, SpawnError, Stdin, Tree};
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine under Wine; a test that passes never waits for it.
@@ -93,9 +94,29 @@ impl Stage {
     }
 
     pub(crate) fn try_start(&self, program: &Path, args: &[OsString]) -> Result<Run, SpawnError> {
-        let launch = Launch { program, args, directory: self.folder.path(), env: &self.env, breakaway: self.breakaway };
-        let (tree, output) = self.place.spawn(&launch)?;
-        Ok(Run { tree, stdout: Lines::new(output.stdout), stderr: Lines::new(output.stderr) })
+        self.launch(&Launch { program, args, ..self.plain() })
+    }
+
+    /// The fixture without a word: a start to be changed.
+    pub(crate) fn plain(&self) -> Launch<'_> {
+        static FIXTURE: LazyLock<PathBuf> = LazyLock::new(fixture);
+        static NOTHING: LazyLock<Resources> = LazyLock::new(Resources::default);
+        Launch {
+            program: &FIXTURE,
+            args: &[],
+            directory: self.folder.path(),
+            env: &self.env,
+            breakaway: self.breakaway,
+            stdin: Stdin::Null,
+            run_as: None,
+            resources: &NOTHING,
+        }
+    }
+
+    pub(crate) fn launch(&self, launch: &Launch<'_>) -> Result<Run, SpawnError> {
+        let (tree, output) = self.place.spawn(launch)?;
+        let stdin = output.stdin.map(|raw| Writer::open(raw).unwrap());
+        Ok(Run { tree, stdin, stdout: Lines::new(output.stdout), stderr: Lines::new(output.stderr) })
     }
 
     /// The fixture with these commands.
@@ -107,6 +128,8 @@ impl Stage {
 /// One run of the fixture.
 pub(crate) struct Run {
     pub(crate) tree: Tree,
+    /// For [`Stdin::Pipe`].
+    pub(crate) stdin: Option<Writer>,
     pub(crate) stdout: Lines,
     pub(crate) stderr: Lines,
 }

@@ -10,11 +10,16 @@ use crate::stage::{LIMIT, Second, fixture, new_mark, within};
 fn entry(start: Start) -> Entry {
     Entry {
         name: "payment".to_owned(),
+        display_name: "Payment".to_owned(),
         description: "Payment API, 100 % ours\nsecond line".to_owned(),
         binary: fixture(),
         args: ["guard", "payment", "--home", "/a b/ä%h$X${Y}\\\"'", "", ";", "tab\t"].map(Into::into).into(),
         start,
         stop_limit: Duration::from_millis(12_500),
+        account: None,
+        after: vec!["mainstay:web@1".to_owned(), "ssh".to_owned()],
+        after_groups: vec!["network-online".to_owned()],
+        remains: start == Start::Manual,
     }
 }
 
@@ -47,10 +52,14 @@ fn a_unit_says_what_the_guard_relies_on() {
         "Delegate=yes",
         "TimeoutStopSec=13",
         "WantedBy=multi-user.target",
+        "After=mainstay-web@1.service ssh.service network-online.target",
+        "Wants=mainstay-web@1.service ssh.service network-online.target",
+        "ExecReload=/bin/kill -HUP $MAINPID",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
-    assert!(!text.contains("RefuseManualStart"));
+    assert!(!text.contains("RefuseManualStart") && !text.contains("RemainAfterExit"));
+    assert!(unit_text(&entry(Start::Manual)).contains("\nRemainAfterExit=yes\n"));
     assert!(unit_text(&entry(Start::Disabled)).contains("RefuseManualStart=yes"));
 }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
+use mainstay_os::account::RunAs;
 use mainstay_os::environment;
 use mainstay_os::pipe::Reader;
-use mainstay_os::tree::{self, Exit, Launch, Place, SpawnError, Tree};
+use mainstay_os::resources::Resources;
+use mainstay_os::tree::{self, Exit, Launch, Place, SpawnError, Stdin, Tree};
 
 /// Long enough for a slow machine under Wine, and the end of a test that hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -18,6 +20,11 @@ pub(crate) const TESTBED: &str = env!("CARGO_BIN_EXE_os-testbed");
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LIMIT, test).await.expect("in time") })
+}
+
+/// It leaves a few things out; each test that has to know says which.
+pub(crate) fn under_wine() -> bool {
+    std::env::var_os("WINEPREFIX").is_some()
 }
 
 /// A program in its tree, with its standard output.
@@ -47,11 +54,31 @@ pub(crate) fn start_in(
     env: &[(OsString, OsString)],
     directory: &Path,
 ) -> Result<Running, SpawnError> {
+    let resources = &Resources::default();
+    launch(&Launch { program, args, directory, env, breakaway: false, stdin: Stdin::Null, run_as: None, resources })
+}
+
+/// The test program with what it may use and who it shall be.
+pub(crate) fn start_with(args: &[&str], resources: &Resources, run_as: Option<&RunAs>) -> Result<Running, SpawnError> {
+    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+    launch(&Launch {
+        program: Path::new(TESTBED),
+        args: &args,
+        directory: &std::env::current_dir().unwrap(),
+        env: &environment::inherited(),
+        breakaway: false,
+        stdin: Stdin::Null,
+        run_as,
+        resources,
+    })
+}
+
+fn launch(launch: &Launch<'_>) -> Result<Running, SpawnError> {
     // As a guard does: without it a crash would open a dialog or wait for a debugger.
     static PREPARED: Once = Once::new();
     PREPARED.call_once(|| tree::prepare_guard().unwrap());
     let place = Place::claim("windows-test").unwrap();
-    let (tree, output) = place.spawn(&Launch { program, args, directory, env, breakaway: false })?;
+    let (tree, output) = place.spawn(launch)?;
     Ok(Running { tree, stdout: Reader::open(output.stdout).unwrap(), seen: Vec::new() })
 }
 

@@ -6,6 +6,8 @@
 mod argv;
 mod ask;
 mod bed;
+mod console_host;
 mod exit_codes;
 mod job;
 mod launch;
+mod resources;

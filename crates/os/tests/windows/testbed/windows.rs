@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use mainstay_os::owner::{self, Owner, Report, Request};
 use mainstay_os::pipe::Reader;
-use mainstay_os::tree::{self, Exit, Launch, Method, Place};
+use mainstay_os::resources::Resources;
+use mainstay_os::tree::{self, Exit, Launch, Method, Place, Stdin};
 use mainstay_os::{clock, environment, manager};
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::core::BOOL;
@@ -201,7 +202,16 @@ fn hold(method: &str, program: &str, args: &[&str]) {
         let directory = std::env::current_dir().expect("a directory");
         let env = environment::inherited();
         let program = Path::new(program);
-        let launch = Launch { program, args: &args, directory: &directory, env: &env, breakaway: false };
+        let launch = Launch {
+            program,
+            args: &args,
+            directory: &directory,
+            env: &env,
+            breakaway: false,
+            stdin: Stdin::Null,
+            run_as: None,
+            resources: &Resources::default(),
+        };
         let (mut tree, output) = place.spawn(&launch).expect("spawned");
         let mut stdout = Reader::open(output.stdout).expect("opened");
         let read = stdout.read(&mut [0; 5]).await.expect("read");
@@ -247,11 +257,22 @@ async fn serve(mut owner: Owner, mode: &[String], log: &Path) -> i32 {
         owner.report(Report::Stopped { exit: Some(Exit::Code(code)), failed: true }, Duration::ZERO, "gave up");
         return 78;
     }
-    let request = owner.request().await;
+    let mut requests = Vec::new();
+    loop {
+        let request = owner.request().await;
+        requests.push(format!("{request:?}"));
+        match request {
+            Request::Pause => owner.report(Report::Paused, Duration::ZERO, "paused"),
+            Request::Continue => owner.report(Report::Up, Duration::ZERO, "up"),
+            // A guard would read its spec again.
+            Request::Reload => {}
+            Request::Stop | Request::Shutdown => break,
+        }
+        std::fs::write(log, requests.join(" ")).expect("written");
+    }
     owner.report(Report::Stopping, slow, "stopping");
     pulsing(&mut owner, slow).await;
-    std::fs::write(log, format!("{request:?}")).expect("written");
-    assert!(matches!(request, Request::Stop | Request::Shutdown));
+    std::fs::write(log, requests.join(" ")).expect("written");
     owner.report(Report::Stopped { exit: Some(Exit::Code(0)), failed: false }, Duration::ZERO, "stopped");
     0
 }
