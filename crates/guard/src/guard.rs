@@ -5,32 +5,45 @@ mod perform;
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::event::{Event, Order, RunId, Verb};
+use mainstay_core::event::{Event, Limit, Order, RunId, Verb};
 use mainstay_core::exit::Exit;
 use mainstay_core::service::Service;
+use mainstay_core::spec::{Kind, Watch};
 use mainstay_core::status::Phase;
+use mainstay_core::time::Mono;
 use mainstay_os::owner::{Owner, Report, Request};
-use mainstay_os::tree::{self, Place, Tree};
+use mainstay_os::power::{self, Power};
+use mainstay_os::resources::LimitHit;
+use mainstay_os::tree::{self, News, Place, Tree};
 use mainstay_wire::layout::Layout;
 use mainstay_wire::record::What;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::control::Question;
+use crate::depend::Dependencies;
+use crate::help::{self, Hook};
+use crate::input::Input;
 use crate::journal::Journal;
+use crate::launch::Setting;
 use crate::output::{FileNews, Plane, PlaneNews};
 use crate::specs::SpecFile;
 use crate::start::First;
 use crate::status::{Dates, now};
+use crate::watch::{Changes, Watching};
 use crate::{EXIT_GAVE_UP, OwnerKind, Setup};
 
-use answer::Waiter;
+use answer::{Follower, Waiter};
 
 /// The last words of a program must be in the files by then; a disk that hangs can't hold a restart up longer.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// A pid file that is awaited is looked at this often.
+const ADOPT_EVERY: Duration = Duration::from_millis(20);
 /// Turns that the control server gets to pass the last answers on.
 const ANSWER_TURNS: u32 = 8;
 /// Records that the disk refused are tried again this often.
@@ -50,14 +63,35 @@ pub(crate) struct Guard {
     plane: Plane,
     plane_news: mpsc::Receiver<PlaneNews>,
     questions: mpsc::Receiver<Question>,
+    /// Woken when a client that followed has gone.
+    left: Arc<Notify>,
     /// Control server and orphan reaper; they end with the guard.
     _background: JoinSet<()>,
     /// Attempts under way; each ends with the event that answers it.
     performers: JoinSet<Event>,
     running: Option<Running>,
+    /// The newest run whose beginning is written down.
+    begun: RunId,
+    /// What was made of the spec for the last start that was wanted; `None`: the next start makes it anew.
+    setting: Option<Arc<Setting>>,
     /// A stop command under way. Dropping it ends it.
     helper: Option<Tree>,
+    /// Hooks under way.
+    hooks: Vec<Hook>,
+    /// How long the hook took that is over now, for its record.
+    hook_took: Option<Duration>,
+    /// The services that this one comes after.
+    dependencies: Dependencies,
+    /// Files that are watched for changes, with the rule they are watched by.
+    watching: Option<(Watching, Changes)>,
+    watched: Option<(Watch, PathBuf)>,
+    power: Option<power::Watch>,
     waiters: Vec<Waiter>,
+    followers: Vec<Follower>,
+    /// Services that come after this one and live, as the machine was told.
+    dependents: u32,
+    /// When this guard began.
+    began: Mono,
     /// Why the last order was refused, for the client that gave it.
     refused: Option<String>,
     /// The last words of the run that ended last, for its exit record.
@@ -86,6 +120,7 @@ pub(crate) struct Parts {
     pub(crate) plane: Plane,
     pub(crate) plane_news: mpsc::Receiver<PlaneNews>,
     pub(crate) questions: mpsc::Receiver<Question>,
+    pub(crate) left: Arc<Notify>,
     pub(crate) background: JoinSet<()>,
     pub(crate) first: First,
 }
@@ -95,11 +130,16 @@ struct Running {
     run: RunId,
     tree: Tree,
     stage: Stage,
+    began: Mono,
+    /// Its standard input, kept open.
+    input: Option<Input>,
 }
 
 enum Stage {
     /// The main process lives.
     Alive,
+    /// The first process ended well; the one that it left behind is looked for until then.
+    Adopting { pid_file: Option<PathBuf>, next: Instant },
     /// It ended; its last words are being written.
     Draining { exit: Exit, reply: oneshot::Receiver<Vec<String>>, until: Instant },
     /// Only descendants may live.
@@ -118,8 +158,14 @@ enum Incoming {
     Exited(tree::Exit),
     Drained(Vec<String>),
     Emptied,
+    Adopt,
+    Limit(LimitHit),
     Plane(PlaneNews),
     Performed(Event),
+    Seen(Event),
+    FileChanged(String),
+    Power(Power),
+    FollowerLeft,
     Question(Question),
     Owner(Request),
     Deadline,
@@ -129,8 +175,8 @@ enum Incoming {
 
 impl Guard {
     pub(crate) fn new(setup: Setup, owner: Owner, parts: Parts) -> Self {
-        let Parts { service, spec_file, journal, place, containment, plane, plane_news, questions, background, .. } =
-            parts;
+        let Parts { service, spec_file, journal, place, containment, plane, plane_news, .. } = parts;
+        let Parts { questions, left, background, .. } = parts;
         Self {
             service,
             owner_kind: setup.owner,
@@ -144,11 +190,24 @@ impl Guard {
             plane,
             plane_news,
             questions,
+            left,
             _background: background,
             performers: JoinSet::new(),
             running: None,
+            begun: RunId(0),
+            setting: None,
             helper: None,
+            hooks: Vec::new(),
+            hook_took: None,
+            dependencies: Dependencies::new(),
+            watching: None,
+            watched: None,
+            // Without it timers are late after a sleep of the machine, no worse.
+            power: power::Watch::new().ok(),
             waiters: Vec::new(),
+            followers: Vec::new(),
+            dependents: 0,
+            began: now().mono,
             refused: None,
             tail: Vec::new(),
             dates: Dates::default(),
@@ -168,12 +227,24 @@ impl Guard {
                 Incoming::Exited(exit) => self.main_ended(exit),
                 Incoming::Drained(tail) => self.drained(tail),
                 Incoming::Emptied => self.emptied(),
+                Incoming::Adopt => self.adopt(),
+                Incoming::Limit(hit) => self.limit_hit(hit),
                 Incoming::Plane(PlaneNews::Ready(run)) => self.handle(Event::Ready(run)),
+                Incoming::Plane(PlaneNews::File(FileNews::Rotated(old))) => {
+                    self.handle(Event::Rotated(old.display().to_string()));
+                }
                 Incoming::Plane(PlaneNews::File(FileNews::Broken(what))) => self.record(What::Fault { what }),
                 Incoming::Plane(PlaneNews::File(FileNews::Mended(what))) => self.record(What::Mended { what }),
-                Incoming::Performed(event) => self.handle(event),
+                Incoming::Performed(event) => self.performed(event),
+                Incoming::Seen(event) => self.handle(event),
+                Incoming::FileChanged(path) => self.handle(Event::FileChanged(path)),
+                Incoming::Power(Power::Suspending) => self.handle(Event::Suspending),
+                Incoming::Power(Power::Resumed) => self.handle(Event::Resumed),
+                // The next turn looks at every deadline anew, and no deadline is one of the calendar's.
+                Incoming::Power(Power::ClockSet) => {}
+                Incoming::FollowerLeft => self.count_dependents(),
                 Incoming::Question(question) => self.answer(question),
-                Incoming::Owner(request) => self.retire(request),
+                Incoming::Owner(request) => self.requested(request),
                 Incoming::Deadline => self.handle(Event::Deadline),
                 Incoming::Pulse => {
                     self.pulse_at = None;
@@ -205,6 +276,10 @@ impl Guard {
             incoming = of_run(&mut self.running) => incoming,
             Some(news) = self.plane_news.recv() => Incoming::Plane(news),
             Some(Ok(event)) = self.performers.join_next() => Incoming::Performed(event),
+            event = self.dependencies.next() => Incoming::Seen(event),
+            changed = change(&mut self.watching) => Incoming::FileChanged(changed),
+            power = sleep_news(&mut self.power) => Incoming::Power(power),
+            () = self.left.notified() => Incoming::FollowerLeft,
             () = at(deadline) => Incoming::Deadline,
             () = at(save) => Incoming::Save,
             () = at(pulse) => Incoming::Pulse,
@@ -222,7 +297,9 @@ impl Guard {
                 events.extend(self.perform(effect));
             }
         }
-        let over = self.service.status().phase == Phase::Done && self.owner_kind != OwnerKind::Up;
+        // One of kind `once` stays *done* until its owner wants it gone: those that come after it look at it.
+        let stays = self.owner_kind == OwnerKind::Up || self.service.spec().kind == Kind::Once;
+        let over = self.service.status().phase == Phase::Done && !stays;
         if over && self.ending.is_none() {
             self.give_up();
         }
@@ -230,7 +307,11 @@ impl Guard {
 
     pub(crate) fn handle_order(&mut self, order: Order) {
         self.refused = None;
-        self.retiring |= order.verb == Verb::Retire;
+        self.retiring |= matches!(order.verb, Verb::Retire | Verb::Shutdown);
+        if matches!(order.verb, Verb::Start | Verb::StartNow | Verb::Restart) {
+            // What the spec names is read anew; restarts that nobody orders find what this start finds.
+            self.setting = None;
+        }
         self.handle(Event::Order(order));
     }
 
@@ -238,7 +319,7 @@ impl Guard {
         self.helper = None;
         let reply = self.plane.drain();
         if let Some(running) = &mut self.running {
-            running.stage = Stage::Draining { exit: exit_of(exit), reply, until: Instant::now() + DRAIN_LIMIT };
+            running.stage = Stage::Draining { exit: help::exit_of(exit), reply, until: Instant::now() + DRAIN_LIMIT };
         }
     }
 
@@ -260,14 +341,71 @@ impl Guard {
         self.handle(Event::Emptied(run));
     }
 
-    fn retire(&mut self, request: Request) {
+    fn requested(&mut self, request: Request) {
+        let verb = match request {
+            Request::Stop => Verb::Retire,
+            Request::Shutdown => Verb::Shutdown,
+            Request::Pause => Verb::Pause,
+            Request::Continue => Verb::Continue,
+            Request::Reload => return self.owner_reload(),
+        };
         let by = match (request, self.owner_kind) {
             (Request::Shutdown, _) => "the system's shutdown",
-            (Request::Stop, OwnerKind::Scm) => "the Windows service manager",
-            (Request::Stop, OwnerKind::Systemd) => "systemd",
-            (Request::Stop, OwnerKind::Up) => "a signal",
+            (_, OwnerKind::Scm) => "the Windows service manager",
+            (_, OwnerKind::Systemd) => "systemd",
+            (_, OwnerKind::Up) => "a signal",
         };
-        self.handle_order(Order { verb: Verb::Retire, by: by.to_owned() });
+        self.handle_order(Order { verb, by: by.to_owned() });
+        // The owner asked in vain, or for what is the case already: it waits to hear how things are.
+        self.report();
+    }
+
+    /// Looks for the main process that a program of kind `forking` has left.
+    fn adopt(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let Stage::Adopting { pid_file, next } = &mut running.stage else { return };
+        let run = running.run;
+        let named = match pid_file {
+            Some(path) => match help::pid_in(path) {
+                Some(pid) => Some(pid),
+                // Not written yet: the machine knows how long that may take.
+                None => return *next = Instant::now() + ADOPT_EVERY,
+            },
+            None => None,
+        };
+        let event = match running.tree.adopt(named) {
+            Ok(pid) => {
+                running.stage = Stage::Alive;
+                Event::Adopted(run, pid)
+            }
+            // An old file names a process that is gone; the new one may be on its way.
+            Err(_) if pid_file.is_some() && !running.tree.is_empty() => {
+                return *next = Instant::now() + ADOPT_EVERY;
+            }
+            Err(error) => {
+                running.stage = Stage::Ended;
+                Event::AdoptFailed(run, error.to_string())
+            }
+        };
+        self.handle(event);
+    }
+
+    fn limit_hit(&mut self, hit: LimitHit) {
+        let Some(run) = self.running.as_ref().map(|running| running.run) else { return };
+        let limit = match hit {
+            LimitHit::Memory => Limit::Memory,
+            LimitHit::Processes => Limit::Processes,
+        };
+        self.handle(Event::LimitHit(run, limit));
+    }
+
+    /// A performer has answered.
+    fn performed(&mut self, event: Event) {
+        if let Event::Hooked(run, point, _) = &event {
+            let over = self.hooks.iter().position(|hook| (hook.run, hook.point) == (*run, *point));
+            self.hook_took = over.map(|index| self.hooks.swap_remove(index).began.elapsed());
+        }
+        self.handle(event);
     }
 
     /// The service has ended and no restart is wanted: an owner that shows states shall show this one.
@@ -294,7 +432,18 @@ impl Guard {
 async fn of_run(running: &mut Option<Running>) -> Incoming {
     let Some(Running { tree, stage, .. }) = running else { return pending().await };
     match stage {
-        Stage::Alive => Incoming::Exited(tree.exited().await),
+        Stage::Alive => match tree.news().await {
+            News::Exited(exit) => Incoming::Exited(exit),
+            News::Limit(hit) => Incoming::Limit(hit),
+        },
+        Stage::Adopting { next, .. } => {
+            let next = *next;
+            tokio::select! {
+                biased;
+                () = tree.emptied() => Incoming::Emptied,
+                () = sleep_until(next) => Incoming::Adopt,
+            }
+        }
         Stage::Draining { reply, until, .. } => {
             let tail = tokio::time::timeout_at(*until, reply).await;
             Incoming::Drained(tail.ok().and_then(Result::ok).unwrap_or_default())
@@ -313,9 +462,20 @@ async fn at(instant: Option<Instant>) {
     }
 }
 
-fn exit_of(exit: tree::Exit) -> Exit {
-    match exit {
-        tree::Exit::Code(code) => Exit::Code(code),
-        tree::Exit::Signal(signal) => Exit::Signal(signal),
+/// The next change of a watched file; never, while none is watched.
+async fn change(watching: &mut Option<(Watching, Changes)>) -> String {
+    match watching {
+        Some((_, changes)) => match changes.recv().await {
+            Some(path) => path,
+            None => pending().await,
+        },
+        None => pending().await,
+    }
+}
+
+async fn sleep_news(power: &mut Option<power::Watch>) -> Power {
+    match power {
+        Some(watch) => watch.next().await,
+        None => pending().await,
     }
 }

@@ -10,7 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod depend;
+mod env;
 mod guard;
+mod help;
+mod input;
 mod journal;
 mod launch;
 mod output;
@@ -18,6 +22,7 @@ mod probe;
 mod specs;
 mod start;
 mod status;
+mod watch;
 
 use std::io;
 
@@ -25,6 +30,7 @@ use mainstay_os::{memory, owner, tree};
 use mainstay_wire::layout::Layout;
 
 pub use journal::segments;
+pub use launch::unsupported;
 
 /// The guard's exit code when its service is over and a restart would not help: no owner may start it again by itself.
 /// It is `EX_CONFIG` of sysexits.h, which systemd and we agree to leave alone.

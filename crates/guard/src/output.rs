@@ -61,6 +61,7 @@ pub(crate) enum PlaneNews {
 #[derive(Debug)]
 enum Command {
     Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex>, ended: oneshot::Sender<Vec<String>> },
+    Prepare { to: Destinations },
     Beside { output: Output },
     Watch { run: RunId, ready: Option<Regex> },
     Rotation(Rotate),
@@ -85,7 +86,12 @@ impl Plane {
         self.send(Command::Begin { run, output, to, ready, ended });
     }
 
-    /// Reads the output of something that helps the run: a stop command.
+    /// Where output goes before there is a run: a hook may come first.
+    pub(crate) fn prepare(&self, to: Destinations) {
+        self.send(Command::Prepare { to });
+    }
+
+    /// Reads the output of something that helps the service: a hook, a stop command.
     pub(crate) fn beside(&self, output: Output) {
         // What a helper prints counts too: then the plane must be asked.
         *self.ended.borrow_mut() = None;

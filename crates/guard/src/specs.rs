@@ -8,6 +8,8 @@ use mainstay_os::files;
 use mainstay_wire::layout::Layout;
 use mainstay_wire::spec::{self, Platform, Problem, Problems};
 
+use crate::launch::unsupported;
+
 /// The spec file of one service and the text that is in force.
 #[derive(Debug)]
 pub(crate) struct SpecFile {
@@ -15,6 +17,9 @@ pub(crate) struct SpecFile {
     path: PathBuf,
     good: PathBuf,
     text: String,
+    /// One is in force: from then on a spec that this machine can't keep is refused like a wrong one. At the start there is nothing
+    /// better, and each attempt to run it says why it can't be.
+    in_force: bool,
 }
 
 /// What reading it again brought.
@@ -32,7 +37,7 @@ impl SpecFile {
     /// Reads the file, or what was last good when the file is bad now.
     pub(crate) fn open(layout: &Layout, name: &str) -> io::Result<(Self, Spec, Option<Problems>)> {
         let (path, good) = (layout.spec(name), layout.good_spec(name));
-        let mut file = Self { name: name.to_owned(), path, good, text: String::new() };
+        let mut file = Self { name: name.to_owned(), path, good, text: String::new(), in_force: false };
         match file.read_again() {
             Reading::New(spec) => Ok((file, *spec, None)),
             Reading::Same => {
@@ -55,6 +60,11 @@ impl SpecFile {
         }
         match spec::read(&self.name, &text, Platform::named(mainstay_os::NAME)) {
             Ok(spec) => {
+                let unsupported = if self.in_force { unsupported(&spec) } else { Vec::new() };
+                if !unsupported.is_empty() {
+                    return Reading::Bad(Problems::at(&text, &unsupported));
+                }
+                self.in_force = true;
                 // Without the copy only a later bad file would be refused at the guard's start; that is no reason to fail now.
                 drop(files::replace(&self.good, text.as_bytes()));
                 self.text = text;

@@ -1,6 +1,7 @@
 //! Everything between the start of the process and the loop, and what is left when the loop has ended.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::event::{Event, Order, Verb};
@@ -13,7 +14,7 @@ use mainstay_os::tree::{self, Place};
 use mainstay_os::{clock, oslog, process};
 use mainstay_wire::memory::Memory;
 use mainstay_wire::record::What;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::guard::{Guard, Parts};
@@ -21,12 +22,16 @@ use crate::journal::{Found, Journal};
 use crate::output::Plane;
 use crate::specs::SpecFile;
 use crate::status::now;
-use crate::{EXIT_GAVE_UP, OwnerKind, Setup, control};
+use crate::{EXIT_GAVE_UP, OwnerKind, Setup, control, launch};
 
 /// Questions of clients under way.
 const QUESTIONS_MAX: usize = 64;
 /// Between two attempts to begin.
 const AGAIN: Duration = Duration::from_secs(1);
+/// A lock whose holder is dead is tried again after this …
+const LOCK_AGAIN: Duration = Duration::from_millis(5);
+/// … so often.
+const LOCK_TRIES_MAX: u32 = 200;
 /// What the guard before us left must be gone by then.
 const LEFTOVERS_LIMIT: Duration = Duration::from_secs(10);
 
@@ -101,12 +106,16 @@ async fn begin(setup: &Setup) -> Result<(Parts, Lock), Hindrance> {
     files::make_private_dir(&layout.run)?;
     // What programs print may be as secret as what they are told. A folder that can't be made now is made with its first file.
     drop(files::make_private_dir(&layout.logs_of(name)));
-    let lock = lock(setup)?;
+    let lock = lock(setup).await?;
     let (mut journal, found) = Journal::open(layout, name, now())?;
     let (spec_file, spec, problems) = SpecFile::open(layout, name).map_err(Hindrance::Lasting)?;
     let place = Place::claim(&layout.mark(name))?;
     let known = journal.memory().program.map(|program| (program.pid, program.stamp));
-    let ended = place.end_leftovers(known, LEFTOVERS_LIMIT).await?;
+    let mut ended = place.end_leftovers(known, LEFTOVERS_LIMIT).await?;
+    for role in launch::helper_roles(&spec) {
+        let place = Place::claim(&launch::helper_mark(layout, name, role))?;
+        ended += place.end_leftovers(None, LEFTOVERS_LIMIT).await?;
+    }
     let boot = clock::boot_id();
     let first = first(setup, journal.memory(), &found, &boot);
     let containment = place.containment().to_string();
@@ -123,31 +132,55 @@ async fn begin(setup: &Setup) -> Result<(Parts, Lock), Hindrance> {
     let listener = control::listen(&Address::new(&layout.run, &layout.tag(), name))?;
     let (sender, questions) = mpsc::channel(QUESTIONS_MAX);
     let mut background = JoinSet::new();
-    background.spawn(control::serve(listener, sender));
+    let left = Arc::new(Notify::new());
+    background.spawn(control::serve(listener, sender, Arc::clone(&left)));
     background.spawn(async {
         tree::reap_orphans().await;
     });
     let (plane, plane_news) = Plane::start()?;
     let history = journal.memory().history(now(), spec.restart.stable_after);
     let service = Service::new(spec, history, fastrand::u64(..), now());
-    let parts =
-        Parts { service, spec_file, journal, place, containment, plane, plane_news, questions, background, first };
+    let parts = Parts {
+        service,
+        spec_file,
+        journal,
+        place,
+        containment,
+        plane,
+        plane_news,
+        questions,
+        left,
+        background,
+        first,
+    };
     Ok((parts, lock))
 }
 
-fn lock(setup: &Setup) -> Result<Lock, Hindrance> {
+async fn lock(setup: &Setup) -> Result<Lock, Hindrance> {
     let path = setup.layout.lock(&setup.name);
     let pid = std::process::id();
     let note = format!("{pid} {}", process::start_stamp(pid)?);
-    match Lock::acquire(&path, &note)? {
-        Some(lock) => Ok(lock),
-        None => {
-            let holder = files::lock_note(&path)?.unwrap_or_default();
-            let pid = holder.split(' ').next().unwrap_or("unknown").to_owned();
-            let text = format!("cannot guard {}: another guard has it (pid {pid})", setup.name);
-            Err(Hindrance::Lasting(io::Error::other(text)))
+    for _ in 0..LOCK_TRIES_MAX {
+        if let Some(lock) = Lock::acquire(&path, &note)? {
+            return Ok(lock);
         }
+        let holder = files::lock_note(&path)?.unwrap_or_default();
+        if lives(&holder)? {
+            let pid = holder.split(' ').next().unwrap_or("unknown");
+            let text = format!("cannot guard {}: another guard has it (pid {pid})", setup.name);
+            return Err(Hindrance::Lasting(io::Error::other(text)));
+        }
+        // A guard that was killed while it started its program: until that is executed, it holds what its guard held.
+        tokio::time::sleep(LOCK_AGAIN).await;
     }
+    Err(Hindrance::Passing(io::Error::other(format!("a dead guard's lock of {} is still held", setup.name))))
+}
+
+/// Whether the guard that wrote this note into its lock lives. One that can't be told from others is left alone.
+fn lives(note: &str) -> io::Result<bool> {
+    let mut fields = note.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(pid)), Some(Ok(stamp))) = (fields.next(), fields.next()) else { return Ok(true) };
+    Ok(process::Watched::open(u32::try_from(pid).unwrap_or(0), stamp)?.is_some())
 }
 
 /// What the first order shall be.

@@ -1,6 +1,7 @@
 //! The status of a service in the form that leaves the guard.
 
 use jiff::Timestamp;
+use mainstay_core::spec::Spec;
 use mainstay_core::status::Status;
 use mainstay_core::time::{Mono, Now};
 use mainstay_os::clock;
@@ -41,10 +42,16 @@ pub(crate) struct Dates {
     next: Dated,
 }
 
-pub(crate) fn of(name: &str, status: &Status, owner: OwnerKind, containment: &str, dates: &mut Dates) -> ServiceStatus {
+pub(crate) fn of(
+    spec: &Spec,
+    status: &Status,
+    owner: OwnerKind,
+    containment: &str,
+    dates: &mut Dates,
+) -> ServiceStatus {
     let now = now();
     ServiceStatus {
-        name: name.to_owned(),
+        name: spec.name.clone(),
         state: status.phase.into(),
         pid: status.pid,
         run: status.run.0,
@@ -55,6 +62,10 @@ pub(crate) fn of(name: &str, status: &Status, owner: OwnerKind, containment: &st
         last_exit: status.last_exit.map(ExitText::from),
         containment: Some(containment.to_owned()),
         owner: Some(owner.word().to_owned()),
-        note: None,
+        note: status.note.clone(),
+        standing: status.standing.into(),
+        instance: spec.instance.map(|instance| instance.number),
+        groups: spec.groups.clone(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     }
 }

@@ -5,8 +5,8 @@ use mainstay_core::spec::Spec;
 use mainstay_wire::control::{Answer, Ask, Code, Place, Refusal};
 use mainstay_wire::record::What;
 use mainstay_wire::spec::Problems;
-use mainstay_wire::status::{ServiceStatus, State};
-use tokio::sync::oneshot;
+use mainstay_wire::status::{ServiceStatus, Standing, State};
+use tokio::sync::{mpsc, oneshot};
 
 use super::Guard;
 use crate::control::Question;
@@ -15,6 +15,22 @@ use crate::status;
 
 /// Clients that wait for a state.
 const WAITERS_MAX: usize = 256;
+
+/// A client that is told of every change.
+pub(super) struct Follower {
+    /// The service that comes after this one, if it is a guard that asks.
+    dependent: Option<String>,
+    news: mpsc::Sender<ServiceStatus>,
+    /// What it was told last.
+    told: Told,
+}
+
+/// The part of a status whose change is news.
+type Told = (State, Standing, u64, Option<u32>);
+
+fn told(status: &ServiceStatus) -> Told {
+    (status.state, status.standing, status.run, status.pid)
+}
 
 /// A client that waits.
 pub(super) struct Waiter {
@@ -25,16 +41,28 @@ pub(super) struct Waiter {
 
 impl Guard {
     pub(super) fn answer(&mut self, question: Question) {
-        let Question { ask, by, reply } = question;
+        let Question { ask, by, reply, news } = question;
         let result = match ask {
             Ask::Status => Ok(()),
             // A start is no reason to end a run that lives.
-            Ask::Start => self.with_fresh_spec(self.running.is_some()).and_then(|()| self.order(Verb::Start, by)),
+            Ask::Start { now } => {
+                let verb = if now { Verb::StartNow } else { Verb::Start };
+                self.with_fresh_spec(self.running.is_some()).and_then(|()| self.order(verb, by))
+            }
             Ask::Restart => self.restart(by),
             Ask::Stop => self.order(Verb::Stop, by),
             Ask::Kill => self.order(Verb::Kill, by),
-            Ask::Retire => self.order(Verb::Retire, by),
-            Ask::Reload { hold } => self.with_fresh_spec(hold),
+            Ask::Retire { in_order: false } => self.order(Verb::Retire, by),
+            Ask::Retire { in_order: true } => self.order(Verb::Shutdown, by),
+            Ask::Pause => self.order(Verb::Pause, by),
+            Ask::Continue => self.order(Verb::Continue, by),
+            Ask::Reload => self.order(Verb::Reload, by),
+            Ask::Apply { hold } => self.with_fresh_spec(hold),
+            Ask::Send { text } => self.send(text),
+            Ask::Follow { dependent } => {
+                self.follow(dependent, news);
+                Ok(())
+            }
             Ask::Wait { states, run, .. } => return self.wait(Waiter { states, run, reply }),
         };
         let answer = match result {
@@ -51,6 +79,55 @@ impl Guard {
             None => Ok(()),
             Some(why) => Err(refusal(Code::Refused, why)),
         }
+    }
+
+    fn send(&self, text: String) -> Result<(), Refusal> {
+        let cannot = |why: &str| Err(refusal(Code::Refused, format!("cannot send to {}: {why}", self.name)));
+        match self.running.as_ref().map(|running| &running.input) {
+            None => cannot("it is not running"),
+            Some(None) => cannot("its standard input is not kept open; set stdin = \"open\""),
+            Some(Some(input)) => input.send(text).or_else(cannot),
+        }
+    }
+
+    fn follow(&mut self, dependent: Option<String>, news: Option<mpsc::Sender<ServiceStatus>>) {
+        let told = told(&self.status());
+        self.followers.extend(news.map(|news| Follower { dependent, news, told }));
+        self.count_dependents();
+    }
+
+    /// Tells the machine how many services that come after this one live.
+    pub(super) fn count_dependents(&mut self) {
+        self.followers.retain(|follower| !follower.news.is_closed());
+        let mut names: Vec<&str> = self.followers.iter().filter_map(|one| one.dependent.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        if std::mem::replace(&mut self.dependents, count) != count {
+            self.handle(Event::Dependents(count));
+        }
+    }
+
+    /// Tells followers what is new; one that does not take it in is dropped and may come again.
+    fn tell_followers(&mut self) {
+        if self.followers.is_empty() {
+            return;
+        }
+        let status = self.status();
+        let now = told(&status);
+        self.followers.retain_mut(|follower| {
+            std::mem::replace(&mut follower.told, now) == now || follower.news.try_send(status.clone()).is_ok()
+        });
+    }
+
+    /// The owner wants the spec read again, and the program told if it can be.
+    pub(super) fn owner_reload(&mut self) {
+        // A bad spec leaves its own record; a program that can't be told takes over what it can all the same.
+        drop(self.with_fresh_spec(true));
+        if self.service.spec().reload.is_some() {
+            self.handle_order(Order { verb: Verb::Reload, by: self.owner_kind.word().to_owned() });
+        }
+        self.report();
     }
 
     /// The run is ended first and what it held back taken then, so that there is one restart, and it has its order.
@@ -88,7 +165,9 @@ impl Guard {
 
     fn take_spec(&mut self, spec: Spec) {
         self.plane.rotation(spec.log.rotate);
+        self.setting = None;
         self.handle(Event::SpecChanged(Box::new(spec)));
+        self.watch_files();
     }
 
     fn refuse_spec(&mut self, problems: &Problems) -> Refusal {
@@ -99,7 +178,7 @@ impl Guard {
 
     pub(super) fn status(&mut self) -> ServiceStatus {
         let status = self.service.status();
-        status::of(&self.name, &status, self.owner_kind, &self.containment, &mut self.dates)
+        status::of(self.service.spec(), &status, self.owner_kind, &self.containment, &mut self.dates)
     }
 
     fn wait(&mut self, waiter: Waiter) {
@@ -115,6 +194,7 @@ impl Guard {
 
     /// Answers everybody whose state has come.
     pub(super) fn wake_waiters(&mut self) {
+        self.tell_followers();
         if self.waiters.is_empty() {
             return;
         }

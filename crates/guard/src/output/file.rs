@@ -23,6 +23,8 @@ pub(crate) struct LogFile {
     looked: Option<Mono>,
     lost_bytes: u64,
     trouble: Option<String>,
+    /// The file that was put aside last, until somebody is told.
+    rotated: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -38,11 +40,13 @@ pub(crate) enum FileNews {
     Broken(String),
     /// It is kept again; so many bytes were lost.
     Mended(String),
+    /// It was begun anew; this is the old one.
+    Rotated(PathBuf),
 }
 
 impl LogFile {
     pub(crate) fn new(path: PathBuf, rotate: Rotate) -> Self {
-        Self { path, rotate, open: None, looked: None, lost_bytes: 0, trouble: None }
+        Self { path, rotate, open: None, looked: None, lost_bytes: 0, trouble: None, rotated: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -51,6 +55,11 @@ impl LogFile {
 
     pub(crate) fn set_rotate(&mut self, rotate: Rotate) {
         self.rotate = rotate;
+    }
+
+    /// The old file of a rotation that nobody was told of yet.
+    pub(crate) fn take_rotated(&mut self) -> Option<PathBuf> {
+        self.rotated.take()
     }
 
     /// Appends `bytes`, which end at a line's end wherever the caller knows lines.
@@ -106,7 +115,9 @@ impl LogFile {
     /// Renames the current file to one with its time in the name and removes the oldest beyond `keep`.
     fn begin_anew(&mut self, wall: Timestamp) -> io::Result<()> {
         self.open = None;
-        std::fs::rename(&self.path, self.aside(wall))?;
+        let aside = self.aside(wall);
+        std::fs::rename(&self.path, &aside)?;
+        self.rotated = Some(aside);
         // Too many old files are no reason to lose new output: the next rotation tries again.
         drop(self.remove_oldest());
         Ok(())

@@ -17,7 +17,7 @@ use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::cri::{Cutter, Stream};
-use super::file::LogFile;
+use super::file::{FileNews, LogFile};
 use super::{Command, Destinations, PlaneNews, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 
 /// Each pipe waits with a buffer this small: a machine may have hundreds of guards whose programs are silent.
@@ -39,9 +39,17 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
             while let Some(command) = commands.recv().await {
                 match command {
                     Command::Begin { run, output, to, ready, ended } => {
-                        pumps.drain(..).for_each(|pump| pump.task.abort());
+                        // Helpers outlive a run.
+                        pumps.iter().filter(|pump| pump.of_run).for_each(|pump| pump.task.abort());
+                        pumps.retain(|pump| !pump.of_run && !pump.task.is_finished());
                         keeper.borrow_mut().begin(run, to, ready);
                         pumps.extend(Pump::pair(output, &keeper, Some(ended)));
+                    }
+                    Command::Prepare { to } => {
+                        let mut keeper = keeper.borrow_mut();
+                        if keeper.to.is_none() {
+                            keeper.direct(to);
+                        }
                     }
                     Command::Beside { output } => {
                         pumps.retain(|pump| !pump.task.is_finished());
@@ -70,15 +78,19 @@ type Ended = Cell<Option<oneshot::Sender<Vec<String>>>>;
 struct Pump {
     drains: mpsc::Sender<oneshot::Sender<()>>,
     task: AbortHandle,
+    of_run: bool,
 }
 
 impl Pump {
     fn pair(output: Output, keeper: &Rc<RefCell<Keeper>>, ended: Option<oneshot::Sender<Vec<String>>>) -> [Self; 2] {
+        let of_run = ended.is_some();
         let ended = Rc::new(Cell::new(ended));
-        [
+        let mut pumps = [
             Self::new(output.stdout, Stream::Stdout, keeper, Rc::clone(&ended)),
             Self::new(output.stderr, Stream::Stderr, keeper, ended),
-        ]
+        ];
+        pumps.iter_mut().for_each(|pump| pump.of_run = of_run);
+        pumps
     }
 
     fn new(raw: RawReader, stream: Stream, keeper: &Rc<RefCell<Keeper>>, ended: Rc<Ended>) -> Self {
@@ -94,7 +106,7 @@ impl Pump {
                 drop(ended.send(keeper.borrow().tail()));
             }
         });
-        Self { drains, task: task.abort_handle() }
+        Self { drains, task: task.abort_handle(), of_run: false }
     }
 }
 
@@ -182,6 +194,12 @@ impl Keeper {
     }
 
     fn begin(&mut self, run: RunId, to: Destinations, ready: Option<Regex>) {
+        self.direct(to);
+        self.ready = ready.map(|pattern| (run, pattern));
+        self.tail.clear();
+    }
+
+    fn direct(&mut self, to: Destinations) {
         let paths: Vec<PathBuf> = [&to.managed, &to.stdout, &to.stderr].into_iter().flatten().cloned().collect();
         self.files.retain(|file| paths.iter().any(|path| path == file.path()));
         for path in paths {
@@ -191,8 +209,6 @@ impl Keeper {
         }
         self.files.iter_mut().for_each(|file| file.set_rotate(to.rotate));
         self.to = Some(to);
-        self.ready = ready.map(|pattern| (run, pattern));
-        self.tail.clear();
     }
 
     fn keep(&mut self, cutter: &mut Cutter, stream: Stream, bytes: &[u8]) {
@@ -257,9 +273,10 @@ impl Keeper {
 
     fn write(&mut self, path: &std::path::Path, bytes: &[u8]) {
         let now = Mono(clock::now().0);
-        let news =
-            self.files.iter_mut().find(|file| file.path() == path).and_then(|file| file.write(now, wall(), bytes));
-        self.pending.extend(news.map(PlaneNews::File));
+        let Some(file) = self.files.iter_mut().find(|file| file.path() == path) else { return };
+        let news = file.write(now, wall(), bytes);
+        let rotated = file.take_rotated().map(FileNews::Rotated);
+        self.pending.extend(rotated.into_iter().chain(news).map(PlaneNews::File));
     }
 
     /// The last lines of the run. They stay until the next run begins: who is told unasked may be asking already.
