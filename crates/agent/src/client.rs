@@ -4,12 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mainstay_core::exit::Exit;
 use mainstay_os::control::{self, Address};
 use mainstay_wire::control::{Answer, Ask, Refusal, Reply, Request, VERSION};
-use mainstay_wire::layout::Layout;
+use mainstay_wire::layout::{Layout, base_name};
 use mainstay_wire::memory::Memory;
-use mainstay_wire::record::Record;
-use mainstay_wire::status::{ServiceStatus, State};
+use mainstay_wire::record::{ExitText, Record};
+use mainstay_wire::status::{ServiceStatus, Standing, State};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -50,7 +51,7 @@ pub async fn ask(layout: &Layout, name: &str, ask: Ask) -> Result<ServiceStatus,
         _ => ANSWER_LIMIT,
     };
     let broken = |source| AskError::Channel { name: name.to_owned(), source };
-    let ends = ask == Ask::Retire;
+    let ends = matches!(ask, Ask::Retire { .. });
     let reply = match timeout(limit, exchange(layout, name, ask)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(AskError::NotRunning(name.to_owned())),
@@ -119,6 +120,7 @@ fn unguarded(layout: &Layout, name: &str, note: &str) -> ServiceStatus {
         memory.take(&record);
         since = record.time;
     }
+    let ended_well = memory.last_exit.as_ref().and_then(ExitText::exit).is_some_and(Exit::is_success);
     ServiceStatus {
         name: name.to_owned(),
         state: if memory.done { State::Done } else { State::Down },
@@ -132,5 +134,9 @@ fn unguarded(layout: &Layout, name: &str, note: &str) -> ServiceStatus {
         owner: None,
         containment: None,
         note: Some(note.to_owned()),
+        standing: if memory.done && ended_well { Standing::Done } else { Standing::Failed },
+        instance: base_name(name).1,
+        groups: Vec::new(),
+        version: None,
     }
 }

@@ -7,5 +7,6 @@
 
 pub mod client;
 pub mod follow;
+pub mod order;
 pub mod services;
 pub mod up;

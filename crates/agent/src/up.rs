@@ -98,7 +98,8 @@ pub async fn run(setup: Setup) -> io::Result<()> {
     Ok(())
 }
 
-/// One after the other, in reverse order; a second signal: all the others at once; a third: without asking.
+/// All are told at once, and each guard waits for those that come after its service; a second signal: nobody waits; a third: without
+/// asking.
 async fn stop_all(
     guards: &mut Guards,
     signals: &mut shutdown::Signals,
@@ -106,7 +107,7 @@ async fn stop_all(
     mut reaper: std::pin::Pin<&mut impl Future<Output = std::convert::Infallible>>,
 ) {
     guards.say("stopping everything in reverse order; again: all at once; a third time: without asking");
-    let mut hurry = guards::Hurry::OneByOne;
+    let mut hurry = guards::Hurry::InOrder;
     let names: Vec<String> = guards.names().map(str::to_owned).collect();
     loop {
         guards.retire(hurry).await;

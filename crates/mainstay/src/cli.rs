@@ -3,14 +3,19 @@
 mod apply;
 mod edit;
 pub(crate) mod guard;
+mod init;
 mod install;
 mod list;
 mod logs;
 mod orders;
 mod records;
+mod scale;
 mod select;
+mod self_cmd;
+mod send;
 mod show;
 mod status;
+mod tree;
 mod up;
 mod validate;
 
@@ -41,26 +46,40 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 fine, 1 failed, 2 wrong command line, 3 not running, 4 no such service, 5 not permitted, 6 not in time.
-Names may have wild cards (* and ?); --all stands for every service.";
+Names may have wild cards (* and ?); @GROUP is all of a group, --all every service.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a program a service: mainstay install payment --directory C:\goapp -- C:\goapp\main.exe --port 8080
     Install(install::Install),
+    /// Make a spec by five questions; the program is started once to see which port it listens on.
+    Init(init::Init),
     /// Stop services and forget them; their logs and journals stay.
     Remove(install::Remove),
-    /// Be up.
-    Start(orders::Order),
-    /// Be down, by the spec's stop ladder.
+    /// Be up, as soon as what must be there before is.
+    Start(orders::Start),
+    /// Be down, by the spec's stop ladder; what comes after it first.
     Stop(orders::Order),
-    /// Stop, then start.
-    Restart(orders::Order),
+    /// Stop, then start; instances of a service one after the other.
+    Restart(orders::Restart),
     /// Be down at once, without asking the program.
     Kill(orders::Order),
+    /// Halt running programs as a whole.
+    Pause(orders::Tell),
+    /// Let paused programs go on.
+    Continue(orders::Tell),
+    /// Make programs read their configuration again, without a restart.
+    Reload(orders::Tell),
+    /// Send a line to a program's standard input: mainstay send console say hello
+    Send(send::Send),
+    /// Set how many instances of a service there are: mainstay scale web 3
+    Scale(scale::Scale),
     /// How services are now.
     Status(status::Status),
     /// Which services there are.
     List(list::List),
+    /// What comes after what, and what a start waited for.
+    Tree(tree::Tree),
     /// A service's whole spec, defaults included.
     Show(show::Show),
     /// One value of a spec: mainstay get payment restart.delay
@@ -69,7 +88,7 @@ enum Verb {
     Set(edit::Set),
     /// Take values out of a spec, so that their defaults are in force.
     Unset(edit::Unset),
-    /// Open a spec in your editor; a bad one is never saved.
+    /// Open a spec in your editor; what changed and what follows is shown first, a bad one is never saved.
     Edit(edit::Edit),
     /// Check specs without using them.
     Validate(validate::Validate),
@@ -88,6 +107,11 @@ enum Verb {
         /// bash, zsh, fish, powershell or elvish.
         shell: clap_complete::Shell,
     },
+    /// Print the JSON Schema of specs, for editors.
+    Schema,
+    /// Put this program into its place and PATH, replace it, take it out.
+    #[command(name = "self")]
+    SelfCmd(self_cmd::SelfCmd),
     /// Print the version.
     Version,
 }
@@ -148,11 +172,18 @@ fn run(cli: Cli) -> Result<(), Failure> {
     runtime.block_on(async {
         match cli.verb {
             Verb::Install(verb) => verb.run(&context),
+            Verb::Init(verb) => verb.run(&context).await,
             Verb::Remove(verb) => verb.run(&context).await,
-            Verb::Start(verb) => verb.run(&context, orders::Kind::Start).await,
+            Verb::Start(verb) => verb.run(&context).await,
             Verb::Stop(verb) => verb.run(&context, orders::Kind::Stop).await,
-            Verb::Restart(verb) => verb.run(&context, orders::Kind::Restart).await,
+            Verb::Restart(verb) => verb.run(&context).await,
             Verb::Kill(verb) => verb.run(&context, orders::Kind::Kill).await,
+            Verb::Pause(verb) => verb.run(&context, orders::Told::Pause).await,
+            Verb::Continue(verb) => verb.run(&context, orders::Told::Continue).await,
+            Verb::Reload(verb) => verb.run(&context, orders::Told::Reload).await,
+            Verb::Send(verb) => verb.run(&context).await,
+            Verb::Scale(verb) => verb.run(&context).await,
+            Verb::Tree(verb) => verb.run(&context).await,
             Verb::Status(verb) => verb.run(&context).await,
             Verb::List(verb) => verb.run(&context),
             Verb::Show(verb) => verb.run(&context),
@@ -170,6 +201,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
                 Ok(())
             }
+            Verb::Schema => {
+                show::schema();
+                Ok(())
+            }
+            Verb::SelfCmd(verb) => verb.run(&context).await,
             Verb::Version => {
                 let (version, system) = (env!("CARGO_PKG_VERSION"), mainstay_os::NAME);
                 match context.json {

@@ -49,13 +49,19 @@ fn note(status: &ServiceStatus) -> String {
     let until = status
         .next
         .map(|next| duration_rough(Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default()));
-    match (&status.note, until, &status.last_exit) {
-        (Some(note), ..) => note.clone(),
+    match (reason(status), until, &status.last_exit) {
+        (Some(note), ..) => note.to_owned(),
         (None, Some(until), Some(exit)) => format!("next in {until}; last: {exit}"),
         (None, Some(until), None) => format!("next in {until}"),
         (None, None, Some(exit)) => format!("last: {exit}"),
         (None, None, None) => String::new(),
     }
+}
+
+/// Why the state is what it is, without the state itself before it.
+pub(crate) fn reason(status: &ServiceStatus) -> Option<&str> {
+    let note = status.note.as_deref()?;
+    Some(note.strip_prefix(status.state.word()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(note))
 }
 
 /// Everything about one service and the last things that happened to it.
@@ -65,10 +71,20 @@ pub(crate) fn page(status: &ServiceStatus, records: &[Record]) -> String {
     if let Some(pid) = status.pid {
         line("program", format!("pid {pid}, run {}", status.run));
     }
+    let own = env!("CARGO_PKG_VERSION");
+    // One that runs an older binary goes on with it until it is started anew.
+    let version = status.version.as_ref().filter(|version| *version != own);
+    let version = version.map(|version| format!(", version {version} (this is {own})")).unwrap_or_default();
     match (status.guard_pid, &status.containment) {
-        (Some(pid), Some(containment)) => line("guard", format!("pid {pid}, holds the tree by {containment}")),
-        (Some(pid), None) => line("guard", format!("pid {pid}")),
+        (Some(pid), Some(containment)) => line("guard", format!("pid {pid}, holds the tree by {containment}{version}")),
+        (Some(pid), None) => line("guard", format!("pid {pid}{version}")),
         (None, _) => line("guard", "none runs".to_owned()),
+    }
+    if let Some(reason) = reason(status).filter(|_| status.guard_pid.is_some()) {
+        line("why", reason.to_owned());
+    }
+    if !status.groups.is_empty() {
+        line("groups", status.groups.iter().map(|group| format!("@{group}")).collect::<Vec<_>>().join(" "));
     }
     line("restarts", status.restarts.to_string());
     if let Some(next) = status.next {

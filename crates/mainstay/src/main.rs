@@ -5,8 +5,10 @@ mod exit;
 mod failure;
 mod glimpse;
 mod home;
+mod prompt;
 mod systems;
 mod term;
+mod trial;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -14,10 +14,10 @@ use mainstay_wire::status::State;
 pub(crate) fn state(state: State) -> String {
     let style = match state {
         State::Up => Style::new().fg_color(Some(AnsiColor::Green.into())),
-        State::Starting | State::Stopping | State::Backoff | State::Paused => {
+        State::Waiting | State::Starting | State::Stopping | State::Backoff | State::Paused => {
             Style::new().fg_color(Some(AnsiColor::Yellow.into()))
         }
-        State::Quarantined => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
+        State::Quarantined | State::Skipped => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
         State::Down | State::Done => Style::new().dimmed(),
     };
     paint(style, state.word())
@@ -29,6 +29,18 @@ pub(crate) fn paint(style: Style, text: impl Display) -> String {
 
 pub(crate) fn dim(text: impl Display) -> String {
     paint(Style::new().dimmed(), text)
+}
+
+/// Something that is wrong, in few words.
+pub(crate) fn warned(text: impl Display) -> String {
+    paint(AnsiColor::Red.on_default(), text)
+}
+
+/// Whether lines of box characters are shown as such: everywhere but on a Unix terminal that doesn't speak UTF-8.
+pub(crate) fn knows_lines() -> bool {
+    let speaks = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+    let first = speaks.filter(|value| !value.is_empty()).map(|value| value.to_ascii_lowercase()).next();
+    mainstay_os::NAME == "windows" || first.is_some_and(|value| value.contains("utf-8") || value.contains("utf8"))
 }
 
 /// Columns without lines; the first row is the head.

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use mainstay_os::process::{self, Watched};
 use mainstay_os::{environment, files, manager};
-use mainstay_wire::control::Ask;
-use mainstay_wire::layout::Layout;
+use mainstay_wire::control::{Ask, Code};
+use mainstay_wire::layout::{Layout, base_name};
 use mainstay_wire::spec::{self, Platform};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::Setup;
 use crate::client::{self, AskError};
-use crate::services;
+use crate::order;
+use crate::services::{self, Services};
 
 /// A guard that lived shorter than this died at its start: after the second such death in a row the next start waits.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
@@ -25,10 +26,14 @@ const WAIT_FIRST: Duration = Duration::from_millis(250);
 /// The longest.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// Guards told something at the same time.
+const AT_ONCE_MAX: usize = 64;
+
 /// How much patience a stop has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(super) enum Hurry {
-    OneByOne,
+    /// Each guard waits for those that come after its service.
+    InOrder,
     AllAtOnce,
     WithoutAsking,
 }
@@ -36,9 +41,13 @@ pub(super) enum Hurry {
 impl Hurry {
     pub(super) fn more(self) -> Self {
         match self {
-            Self::OneByOne => Self::AllAtOnce,
+            Self::InOrder => Self::AllAtOnce,
             Self::AllAtOnce | Self::WithoutAsking => Self::WithoutAsking,
         }
+    }
+
+    fn ask(self) -> Ask {
+        Ask::Retire { in_order: self == Self::InOrder }
     }
 }
 
@@ -50,6 +59,8 @@ pub(super) struct Guards {
     deaths: JoinSet<String>,
     /// Services that somebody else guards.
     foreign: BTreeSet<String>,
+    /// Complaints about the order of services that were told already.
+    told: BTreeSet<String>,
 }
 
 struct Guard {
@@ -73,7 +84,7 @@ enum Stage {
 
 impl Guards {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, guards: BTreeMap::new(), deaths: JoinSet::new(), foreign: BTreeSet::new() }
+        Self { setup, guards: BTreeMap::new(), deaths: JoinSet::new(), foreign: BTreeSet::new(), told: BTreeSet::new() }
     }
 
     pub(super) fn say(&self, line: &str) {
@@ -100,53 +111,106 @@ impl Guards {
 
     /// Makes the guards follow the folder of specs.
     pub(super) async fn rescan(&mut self) {
-        let names = match services::names(&self.setup.layout) {
-            Ok(names) => names,
+        let services = match Services::read(&self.setup.layout) {
+            Ok(services) => services,
             Err(error) => return self.say(&format!("cannot read {}: {error}", self.setup.layout.specs.display())),
         };
-        let gone: Vec<String> =
-            self.names().filter(|name| !names.iter().any(|n| n == name)).map(str::to_owned).collect();
-        for name in gone {
-            self.say(&format!("{name}: its spec was removed"));
-            self.retire_one(&name, Hurry::OneByOne).await;
+        let ring = self.rings(&services);
+        let names = services.names();
+        let wanted: BTreeSet<&String> = names.iter().collect();
+        // A bad spec takes nothing away.
+        let is_told = |name: &str| services.text(name).is_none() || services.spec(name).is_some();
+        let surplus = self.guards.keys().filter(|name| !wanted.contains(name) && is_told(name));
+        let mut surplus: Vec<String> = surplus.cloned().collect();
+        services::sort(&mut surplus);
+        // The highest numbers first.
+        for name in surplus.iter().rev() {
+            self.dismiss(&services, name).await;
         }
-        for name in names.iter().filter(|name| !self.foreign.contains(*name)).cloned().collect::<Vec<_>>() {
-            self.follow(&name).await;
+        for name in &names {
+            if self.foreign.contains(name) {
+                continue;
+            }
+            self.follow(&services, name, ring.contains(base_name(name).0)).await;
         }
     }
 
+    /// Services that wait for each other: a person is told once.
+    fn rings(&mut self, services: &Services) -> BTreeSet<String> {
+        let rings = order::rings(services);
+        let texts: BTreeSet<String> = rings.iter().map(|ring| order::ring_text(ring)).collect();
+        for text in texts.difference(&self.told) {
+            self.say(text);
+        }
+        self.told = texts;
+        rings.into_iter().flatten().collect()
+    }
+
+    /// A service that is there no more.
+    async fn dismiss(&mut self, services: &Services, name: &str) {
+        let told = self.guards.get(name).is_some_and(|guard| guard.retiring.is_some());
+        if told {
+            return;
+        }
+        let base = base_name(name).0;
+        match (services.text(base).is_some(), services.count(base)) {
+            (false, _) => self.say(&format!("{name}: its spec was removed")),
+            (true, None) => self.say(&format!("{name}: {base} has no instances any more")),
+            (true, Some(count)) => self.say(&format!("{name}: {base} has {count} {} now", instances(count))),
+        }
+        self.retire_one(name, Hurry::AllAtOnce).await;
+    }
+
     /// A new spec gets a guard, a changed one is told to its guard.
-    async fn follow(&mut self, name: &str) {
+    async fn follow(&mut self, services: &Services, name: &str, in_ring: bool) {
         let path = self.setup.layout.spec(name);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => return self.say(&format!("{name}: cannot read {}: {error}", path.display())),
-        };
-        if self.guards.get(name).is_some_and(|guard| guard.text == text) {
+        let Some(text) = services.text(name).map(str::to_owned) else { return };
+        if let Some(error) = std::fs::read_to_string(&path).err().filter(|_| text.is_empty()) {
+            return self.say(&format!("{name}: cannot read {}: {error}", path.display()));
+        }
+        let known = self.guards.get(name).map(|guard| guard.text == text);
+        // A guard that lives goes on with what it has: with a ring it could not start again.
+        if known == Some(true) || in_ring || (known.is_none() && self.must_wait(services, name)) {
             return;
         }
         if let Err(problems) = spec::read(name, &text, Platform::named(mainstay_os::NAME)) {
-            for problem in &problems.0 {
+            // Once for all instances.
+            for problem in problems.0.iter().filter(|_| base_name(name).1.unwrap_or(1) == 1) {
                 self.say(&format!("{name}: {}:{problem}", path.display()));
             }
-            // A living guard keeps its good spec and writes down why; a service without one waits for a better file.
-            if let Some(guard) = self.guards.get_mut(name) {
-                guard.text = text;
-                drop(client::ask(&self.setup.layout, name, Ask::Reload { hold: false }).await);
-            }
-            return;
+        } else if known.is_none() {
+            return self.welcome(name, text);
         }
+        // A living guard keeps its good spec and writes down why; a service without one waits for a better file.
         if let Some(guard) = self.guards.get_mut(name) {
             guard.text = text;
-            if let Err(error) = client::ask(&self.setup.layout, name, Ask::Reload { hold: false }).await {
-                self.say(&format!("{name}: {error}"));
+            match client::ask(&self.setup.layout, name, Ask::Apply { hold: false }).await {
+                Ok(_) => {}
+                // What is wrong with the spec was told above.
+                Err(AskError::Refused(refusal)) if refusal.code == Code::Spec => {}
+                Err(error) => self.say(&format!("{name}: {error}")),
             }
-        } else if self.is_registered(name) {
+        }
+    }
+
+    /// A service without a guard of ours.
+    fn welcome(&mut self, name: &str, text: String) {
+        if self.is_registered(name) {
             self.say(&format!("{name}: left alone, it is a service of the system"));
             self.foreign.insert(name.to_owned());
         } else {
             self.begin(name, text, Duration::ZERO);
         }
+    }
+
+    /// `web` and its instances are never there together: they would fight for the same files and ports.
+    fn must_wait(&self, services: &Services, name: &str) -> bool {
+        let (base, number) = base_name(name);
+        let other_kind = |known: &str| {
+            let (known_base, known_number) = base_name(known);
+            known_base == base && known_number.is_some() != number.is_some()
+        };
+        services.text(base).is_some() && self.names().any(other_kind)
     }
 
     /// The system's own folders hold services that the OS's service manager guards.
@@ -205,8 +269,12 @@ impl Guards {
     /// A guard ended that should live: another takes its place at once, unless it keeps dying at its start.
     pub(super) async fn revive(&mut self, name: &str) {
         let Some(guard) = self.guards.remove(name) else { return };
-        if guard.retiring.is_some() || !services::exists(&self.setup.layout, name) {
+        if !services::exists(&self.setup.layout, name) {
             return;
+        }
+        if guard.retiring.is_some() {
+            // What takes its place may have waited for its end.
+            return self.rescan().await;
         }
         match guard.stage {
             Stage::Waiting => self.begin(name, guard.text, guard.wait),
@@ -228,44 +296,66 @@ impl Guards {
         self.guards.remove(name);
     }
 
-    /// Tells guards to end: the last one, or with more hurry all.
+    /// Tells all guards to end, side by side: one that hangs must not hold up the others.
     pub(super) async fn retire(&mut self, hurry: Hurry) {
-        let mut names: Vec<String> = self.names().map(str::to_owned).collect();
-        names.reverse();
-        let next = if hurry == Hurry::OneByOne { 1 } else { names.len() };
-        for name in names.iter().take(next) {
-            self.retire_one(name, hurry).await;
+        let mut told: JoinSet<Option<String>> = JoinSet::new();
+        let layout = self.setup.layout.clone();
+        for (name, guard) in &mut self.guards {
+            if guard.is_told(hurry) {
+                continue;
+            }
+            guard.retiring = Some(hurry);
+            if told.len() >= AT_ONCE_MAX {
+                complain(self.setup.print, told.join_next().await);
+            }
+            let (layout, name) = (layout.clone(), name.clone());
+            told.spawn(async move { tell(&layout, &name, hurry).await });
+        }
+        while let Some(complaint) = told.join_next().await {
+            complain(self.setup.print, Some(complaint));
         }
     }
 
     async fn retire_one(&mut self, name: &str, hurry: Hurry) {
         let Some(guard) = self.guards.get_mut(name) else { return };
-        let enough = guard.retiring.is_some_and(|told| told >= hurry.min_told());
-        if enough {
+        if guard.is_told(hurry) {
             return;
         }
         guard.retiring = Some(hurry);
-        let layout = self.setup.layout.clone();
-        let mut told = client::ask(&layout, name, Ask::Retire).await;
-        if hurry == Hurry::WithoutAsking && told.is_ok() {
-            told = client::ask(&layout, name, Ask::Kill).await;
-        }
-        match told {
-            // Not listening: it is on its way out or not there, which `died` tells.
-            Ok(_) | Err(AskError::NotRunning(_)) => {}
-            Err(error) => self.say(&format!("{name}: {error}")),
+        if let Some(complaint) = tell(&self.setup.layout, name, hurry).await {
+            self.say(&complaint);
         }
     }
 }
 
-impl Hurry {
-    /// A guard that was asked to end needs telling again only when nobody asks any more.
-    fn min_told(self) -> Self {
-        match self {
-            Self::OneByOne | Self::AllAtOnce => Self::OneByOne,
-            Self::WithoutAsking => Self::WithoutAsking,
-        }
+impl Guard {
+    /// It knows already, with as much hurry.
+    fn is_told(&self, hurry: Hurry) -> bool {
+        self.retiring.is_some_and(|told| told >= hurry)
     }
+}
+
+/// Tells one guard to end; answers with a complaint if it can't be told.
+async fn tell(layout: &Layout, name: &str, hurry: Hurry) -> Option<String> {
+    let mut told = client::ask(layout, name, hurry.ask()).await;
+    if hurry == Hurry::WithoutAsking && told.is_ok() {
+        told = client::ask(layout, name, Ask::Kill).await;
+    }
+    match told {
+        // Not listening: it is on its way out or not there, which `died` tells.
+        Ok(_) | Err(AskError::NotRunning(_)) => None,
+        Err(error) => Some(format!("{name}: {error}")),
+    }
+}
+
+fn complain(print: fn(&str), told: Option<Result<Option<String>, JoinError>>) {
+    if let Some(Ok(Some(complaint))) = told {
+        print(&complaint);
+    }
+}
+
+fn instances(count: u32) -> &'static str {
+    if count == 1 { "instance" } else { "instances" }
 }
 
 /// The guard that holds the service's lock.

@@ -2,13 +2,14 @@
 
 use clap::Args;
 use mainstay_agent::client::{self, AskError};
+use mainstay_agent::services::Services;
 use mainstay_wire::control::Ask;
-use mainstay_wire::spec::{self, EditError, Platform};
+use mainstay_wire::spec::EditError;
 
+use super::Context;
 use super::edit::refused;
 use super::orders::one_of;
-use super::select::Names;
-use super::{Context, show};
+use super::select::{self, Names};
 use crate::failure::Failure;
 use crate::systems;
 
@@ -21,38 +22,39 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let services = select::services(context)?;
         let mut failures = Vec::new();
-        for name in self.names.any(context)? {
-            if let Err(failure) = apply(context, &name).await {
-                failures.push(failure);
-            }
+        for base in self.names.specs_of(&services)? {
+            failures.extend(apply(context, &services, &base).await);
         }
         one_of(failures)
     }
 }
 
-async fn apply(context: &Context, name: &str) -> Result<(), Failure> {
-    let (name, path, text) = show::text(context, name)?;
-    if let Err(problems) = spec::read(&name, &text, Platform::named(mainstay_os::NAME)) {
-        return Err(refused(&path, "", EditError::Invalid { text, problems }));
+/// All instances of one spec.
+async fn apply(context: &Context, services: &Services, base: &str) -> Vec<Failure> {
+    let path = context.layout.spec(base);
+    let text = services.text(base).unwrap_or_default();
+    if let Err(problems) = systems::read(&context.layout, base, text) {
+        return vec![refused(&path, "", EditError::Invalid { text: text.to_owned(), problems })];
     }
-    register(context, &name, &text)?;
-    match client::ask(&context.layout, &name, Ask::Reload { hold: false }).await {
-        Ok(status) => context.told(&name, &format!("in force ({})", status.state.word())),
-        Err(AskError::NotRunning(_)) => context.told(&name, "in force at its next start"),
-        Err(error) => return Err(error.into()),
+    if let Err(failure) = register(context, base, text) {
+        return vec![failure];
     }
-    Ok(())
+    let mut failures = Vec::new();
+    for name in services.of(base) {
+        match client::ask(&context.layout, &name, Ask::Apply { hold: false }).await {
+            Ok(status) => context.told(&name, &format!("in force ({})", status.state.word())),
+            Err(AskError::NotRunning(_)) => context.told(&name, "in force at its next start"),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    failures
 }
 
 /// Lets the service manager know what changed of what it knows.
 pub(crate) fn register(context: &Context, name: &str, text: &str) -> Result<(), Failure> {
-    let Some(manager) = systems::manager(&context.layout) else { return Ok(()) };
-    if !systems::is_registered(&manager, name)? {
-        return Ok(());
-    }
-    let Ok(spec) = spec::read(name, text, Platform::named(mainstay_os::NAME)) else { return Ok(()) };
-    for warning in manager.update(&systems::entry(&manager, &spec)?)? {
+    for warning in systems::follow(&context.layout, name, text)? {
         context.warn(&warning);
     }
     Ok(())

@@ -59,7 +59,7 @@ impl Records {
 }
 
 /// Every record of a service that is still kept, oldest first.
-fn all(context: &Context, name: &str) -> Vec<Record> {
+pub(crate) fn all(context: &Context, name: &str) -> Vec<Record> {
     let mut records: Vec<Record> = Vec::new();
     for segment in mainstay_guard::segments(&context.layout, name) {
         let bytes = std::fs::read(segment).unwrap_or_default();

@@ -1,8 +1,10 @@
-//! `show` and `get`: what a spec says, defaults included.
+//! `show`, `get` and `schema`: what a spec says, defaults included, and what one may say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mainstay_os::files;
+use mainstay_wire::layout::Layout;
 use mainstay_wire::spec::{self, EditError, Platform};
 
 use super::edit::refused;
@@ -69,4 +71,32 @@ pub(crate) fn text(context: &Context, name: &str) -> Result<(String, PathBuf, St
     let path = context.layout.spec(&name);
     let text = std::fs::read_to_string(&path).map_err(Failure::io(format!("read {}", path.display())))?;
     Ok((name, path, text))
+}
+
+/// Where specs look for the schema: a path relative to the spec itself, so that editors find it without a network, also when the whole
+/// home is moved. In taplo, and so in Even Better TOML of VS Code, a relative address begins at the file it stands in.
+pub(crate) const SCHEMA_ADDRESS: &str = "../spec.schema.json";
+
+/// `schema`: for editors that are told by hand.
+pub(crate) fn schema() {
+    anstream::print!("{}", schema_text());
+}
+
+/// Puts the schema of this version where the specs of a layout look for it.
+pub(crate) fn put_schema(layout: &Layout) -> Result<(), Failure> {
+    put_schema_beside(&layout.specs)
+}
+
+/// Puts the schema beside a folder of specs.
+pub(crate) fn put_schema_beside(specs: &Path) -> Result<(), Failure> {
+    let path = specs.parent().unwrap_or(specs).join("spec.schema.json");
+    let text = schema_text();
+    if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    files::replace(&path, text.as_bytes()).map_err(Failure::io(format!("write {}", path.display())))
+}
+
+fn schema_text() -> String {
+    format!("{:#}\n", spec::schema())
 }

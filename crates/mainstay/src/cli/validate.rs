@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mainstay_wire::layout::Layout;
-use mainstay_wire::spec::{self, Platform, Problem};
+use mainstay_agent::order;
+use mainstay_agent::services::Services;
+use mainstay_wire::layout::{Layout, base_name};
+use mainstay_wire::spec::{self, Platform, Problem, Problems};
 use serde::Serialize;
 
 use super::{Context, select};
 use crate::failure::Failure;
-use crate::{exit, term};
+use crate::{exit, systems, term};
 
 /// Check specs.
 #[derive(Debug, Args)]
@@ -17,9 +19,9 @@ pub(crate) struct Validate {
     /// Names of services or paths of spec files; none: every service.
     #[arg(value_name = "NAME|FILE")]
     specs: Vec<String>,
-    /// The system the specs are for: windows or linux; default: this one.
-    #[arg(long, value_parser = ["windows", "linux"], default_value = mainstay_os::NAME)]
-    platform: String,
+    /// The system the specs are for: windows or linux; default: this one, and then whether this very machine can do it all.
+    #[arg(long, value_parser = ["windows", "linux"])]
+    platform: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,10 +33,18 @@ struct Verdict {
 
 impl Validate {
     pub(crate) fn run(self, context: &Context) -> Result<(), Failure> {
-        let mut verdicts = Vec::new();
-        for (name, path) in self.files(context)? {
+        let services = select::services(context)?;
+        let files = self.files(&services, &context.layout)?;
+        let mut texts = Vec::with_capacity(files.len());
+        for (name, path) in files {
             let text = std::fs::read_to_string(&path).map_err(Failure::io(format!("read {}", path.display())))?;
-            let problems = spec::read(&name, &text, Platform::named(&self.platform)).err().unwrap_or_default();
+            texts.push((name, path, text));
+        }
+        let all = texts.iter().fold(services, |all, (name, _, text)| all.with(name, text));
+        let rings = if self.platform.is_none() { order::rings(&all) } else { Vec::new() };
+        let mut verdicts = Vec::with_capacity(texts.len());
+        for (name, path, text) in texts {
+            let problems = self.problems(context, &rings, &name, &text);
             if !context.json {
                 match problems.is_empty() {
                     true => anstream::println!("{name}: fine"),
@@ -50,21 +60,32 @@ impl Validate {
         if bad.is_empty() { Ok(()) } else { Err(Failure::failed(format!("cannot use the spec of {}", bad.join(", ")))) }
     }
 
-    fn files(&self, context: &Context) -> Result<Vec<(String, PathBuf)>, Failure> {
-        let named = |name: String| (name.clone(), context.layout.spec(&name));
-        if self.specs.is_empty() {
-            return Ok(select::all(context)?.into_iter().map(named).collect());
+    fn problems(&self, context: &Context, rings: &[Vec<String>], name: &str, text: &str) -> Problems {
+        let platform = Platform::named(self.platform.as_deref().unwrap_or(mainstay_os::NAME));
+        match spec::read(name, text, platform) {
+            Err(problems) => problems,
+            Ok(spec) if self.platform.is_none() => systems::problems(&context.layout, text, &spec, rings),
+            Ok(_) => Problems::default(),
         }
-        self.specs
-            .iter()
-            .map(|text| match Path::new(text) {
-                path if path.is_file() => {
-                    let name = Layout::service_of(path);
-                    let name = name.ok_or_else(|| Failure::new(exit::USAGE, format!("{text} is no NAME.toml")))?;
-                    Ok((name, path.to_owned()))
-                }
-                _ => Ok(named(select::one(context, text)?)),
-            })
-            .collect()
+    }
+
+    fn files(&self, services: &Services, layout: &Layout) -> Result<Vec<(String, PathBuf)>, Failure> {
+        let named = |name: &str| (name.to_owned(), layout.spec(name));
+        if self.specs.is_empty() {
+            return Ok(services.specs().map(named).collect());
+        }
+        let mut files = Vec::new();
+        for text in &self.specs {
+            let path = Path::new(text);
+            if path.is_file() {
+                let name = Layout::service_of(path);
+                let name = name.ok_or_else(|| Failure::new(exit::USAGE, format!("{text} is no NAME.toml")))?;
+                files.push((name, path.to_owned()));
+            } else {
+                let found = services.select_specs(std::slice::from_ref(text))?;
+                files.extend(found.iter().map(|name| named(base_name(name).0)));
+            }
+        }
+        Ok(files)
     }
 }
