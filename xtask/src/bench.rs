@@ -3,6 +3,7 @@
 mod idle;
 mod many;
 mod memory;
+mod order;
 mod peer;
 mod procfs;
 mod report;
@@ -25,12 +26,13 @@ use crate::Failed;
 /// A bench: its name, the row that the others are multiples of, and what runs it.
 type Entry = (&'static str, Option<&'static str>, fn(&mut Bench) -> Result<Vec<Report>, Failed>);
 
-const BENCHES: [Entry; 7] = [
+const BENCHES: [Entry; 8] = [
     ("restart", Some("bare C loop"), restart::run),
     ("start", Some("bare C loop"), start::run),
     ("memory", None, memory::run),
     ("idle-cpu", None, idle::run),
     ("many", None, many::run),
+    ("order", None, order::run),
     ("restart-wine", Some("bare loop"), wine::restart::run),
     ("memory-wine", Some("bare loop"), wine::memory::run),
 ];

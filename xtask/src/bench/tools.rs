@@ -51,6 +51,14 @@ impl Tools {
         self.built(&self.windows_binary, &["--target", WINDOWS], self.target.join(WINDOWS).join("release/mainstay.exe"))
     }
 
+    /// The test program that does what it is told.
+    pub(crate) fn fixture(&self) -> Result<PathBuf, Failed> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root).args(["build", "--quiet", "--release", "--locked", "-p", "fixture-child"]);
+        self.run(cargo)?;
+        Ok(self.target.join("release/fixture-child"))
+    }
+
     /// Builds once: a bench must not find a compiler in its time.
     fn built(&self, cell: &OnceCell<PathBuf>, args: &[&str], path: PathBuf) -> Result<PathBuf, Failed> {
         if let Some(path) = cell.get() {

@@ -83,13 +83,13 @@ fn a_guard_killed_again_and_again_leaves_no_orphan_and_no_second_run() {
     assert_eq!(complaint, None);
 
     let processes = [last.pid, last.guard_pid].map(|pid| Process::of(pid.unwrap()));
-    world.ask("held", Ask::Retire).unwrap().unwrap();
+    world.ask("held", Ask::Retire { in_order: false }).unwrap().unwrap();
     processes.iter().for_each(|process| process.wait_until_gone("what was left"));
     assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "the port is free");
     let noise = world.guard("noise");
     world.ask("noise", Ask::Kill).unwrap().unwrap();
     world.until_state("noise", State::Down);
-    world.ask("noise", Ask::Retire);
+    world.ask("noise", Ask::Retire { in_order: false });
     noise.wait_until_gone("the other guard");
     world.assert_no_orphan();
 }

@@ -96,7 +96,7 @@ fn the_environment_is_added_to_or_replaced() {
     let vars = "env = { COLOUR = \"dark green\", EMPTY = \"\", \"MiXed.Case\" = \"ä=1\" }";
     let mut world = World::new();
     world.fixture("added", &["environment", "exit", "0"], vars);
-    world.fixture("replaced", &["environment", "exit", "0"], &format!("{vars}\ninherit-env = false"));
+    world.fixture("replaced", &["environment", "exit", "0"], &format!("{vars}\nenv-inherit = false"));
     world.up();
     for name in ["added", "replaced"] {
         world.until_state(name, State::Done);

@@ -11,20 +11,34 @@
     reason = "a test that meets a surprise has to fail at that line"
 )]
 
+mod account;
 mod cli;
 mod control;
+mod edit;
+mod environment;
 mod foreground;
 mod guard;
+mod hooks;
+mod init;
+mod instances;
+mod kinds;
 mod launch;
 mod logs;
+mod order;
 mod ready;
+mod reload;
+mod resources;
 mod restart;
 #[cfg(windows)]
 mod scm;
+mod self_install;
 mod server;
 mod spec;
 mod state;
+mod stdin;
 mod stop;
 #[cfg(unix)]
 mod systemd;
+mod updater;
+mod watch;
 mod world;

@@ -90,7 +90,7 @@ fn an_order_to_start_cuts_a_long_back_off_short() {
     world.fixture("loop", &["exit", "3"], "[restart]\ndelay = \"1h\"\ndelay-max = \"1h\"");
     world.up();
     assert_eq!(world.until_state("loop", State::Backoff).run, 1);
-    world.ask("loop", Ask::Start).unwrap().unwrap();
+    world.ask("loop", Ask::Start { now: false }).unwrap().unwrap();
     let again = world.until("loop", "waits again", |status| status.state == State::Backoff && status.run == 2);
     assert_eq!(again.restarts, 0, "an order is no automatic restart");
 }

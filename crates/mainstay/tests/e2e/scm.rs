@@ -303,3 +303,149 @@ fn scm_a_ctrl_c_for_one_service_reaches_no_other() {
     assert_eq!(machine.guard("other"), guard);
     machine.mainstay(&["stop", "other"]).fine();
 }
+
+/// What `services.msc` and `sc` send.
+fn service(name: &str, access: ServiceAccess) -> windows_service::service::Service {
+    let manager = ServiceManager::local_computer(None::<&OsStr>, ServiceManagerAccess::CONNECT).unwrap();
+    manager.open_service(name, access).unwrap()
+}
+
+#[test]
+fn scm_a_service_is_paused_and_goes_on_and_stops_while_paused() {
+    let machine = Machine::new();
+    let ticks = machine.world.text_path("ticks");
+    machine.install_fixture("web", &["tick", &ticks], &[]);
+    machine.mainstay(&["start", "web"]).fine();
+    let control = service("web", ServiceAccess::PAUSE_CONTINUE);
+    let told =
+        |state| machine.until("the manager knows", || (machine.told("web").current_state == state).then_some(()));
+    control.pause().unwrap();
+    told(ServiceState::Paused);
+    let before = machine.status("web");
+    assert_eq!(before["state"], "paused");
+    let ticked = |machine: &Machine| std::fs::metadata(machine.world.path("ticks")).unwrap().len();
+    let halted = ticked(&machine);
+    let ran = try_wait(Duration::from_millis(500), || (ticked(&machine) > halted).then_some(()));
+    assert_eq!(ran, None, "it stands still");
+    control.resume().unwrap();
+    told(ServiceState::Running);
+    machine.until("it goes on", || (ticked(&machine) > halted).then_some(()));
+    let now = machine.status("web");
+    assert_eq!((&now["state"], &now["pid"], &now["run"]), (&"up".into(), &before["pid"], &before["run"]));
+
+    // By our own verbs the manager sees the same.
+    machine.mainstay(&["pause", "web"]).fine();
+    told(ServiceState::Paused);
+    let program = Process::of(now["pid"].as_u64().unwrap().try_into().unwrap());
+    machine.stop_by_manager("web");
+    assert_eq!(machine.state("web"), FINE);
+    assert!(!program.lives());
+    let paused = machine.events("web").into_iter().filter(|what| matches!(what, What::Paused { .. })).count();
+    assert_eq!(paused, 2);
+}
+
+#[test]
+fn scm_changed_parameters_are_a_changed_spec() {
+    let machine = Machine::new();
+    let told = machine.world.text_path("told");
+    let reload = format!(
+        "reload.command={}",
+        crate::world::list(&[text_of(&fixture()), "append".to_owned(), told, "reloaded".to_owned()])
+    );
+    machine.install_fixture("web", &["forever"], &["--set", &reload]);
+    machine.mainstay(&["start", "web"]).fine();
+    let before = machine.status("web");
+    let spec = machine.data().join("services").join("web.toml");
+    let text = std::fs::read_to_string(&spec).unwrap();
+    std::fs::write(&spec, format!("{text}\n[log.rotate]\nkeep = 3\n")).unwrap();
+    machine.world.run_command(Command::new(fixture()).args(["param-change", "web"])).fine();
+    machine.until("the spec is read", || {
+        machine.events("web").iter().any(|what| matches!(what, What::SpecChanged { restart: false })).then_some(())
+    });
+    assert_eq!(machine.world.until_file("told"), "reloaded\n");
+    assert_eq!(machine.status("web")["pid"], before["pid"]);
+    assert_eq!(machine.told("web").current_state, ServiceState::Running);
+    machine.mainstay(&["stop", "web"]).fine();
+}
+
+#[test]
+fn scm_a_program_that_runs_once_is_done_and_its_service_stays() {
+    let machine = Machine::new();
+    machine.install_fixture("task", &["print", "ran", "exit", "0"], &["--set", "kind=once"]);
+    machine.mainstay(&["start", "task"]).fine();
+    machine.until("it is done", || (machine.status("task")["state"] == "done").then_some(()));
+    let gone =
+        try_wait(Duration::from_secs(1), || matches!(machine.state("task"), OsState::Stopped { .. }).then_some(()));
+    assert_eq!(gone, None);
+    assert_eq!(machine.told("task").current_state, ServiceState::Running);
+    machine.stop_by_manager("task");
+    assert_eq!(machine.state("task"), FINE);
+}
+
+#[test]
+fn scm_a_service_is_installed_with_its_account_and_a_wrong_one_is_not() {
+    let machine = Machine::new();
+    machine.install_fixture("plain", &["forever"], &[]);
+    let account = |name: &str| {
+        service(name, ServiceAccess::QUERY_CONFIG)
+            .query_config()
+            .unwrap()
+            .account_name
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    };
+    assert_eq!(account("plain").to_lowercase(), r"nt service\plain", "the least, where nothing is asked");
+    for (name, user) in [("local", r"NT AUTHORITY\LocalService"), ("network", r"NT AUTHORITY\NetworkService")] {
+        machine.install_fixture(name, &["forever"], &["--account", user]);
+        assert_eq!(account(name).to_lowercase(), user.to_lowercase());
+    }
+    let program = text_of(&fixture());
+    let mine = format!(r".\{}", std::env::var("USERNAME").unwrap());
+    let install = |options: &[&str]| {
+        machine.mainstay(&[&["install", "mine", "--account", &mine], options, &["--", &program, "forever"]].concat())
+    };
+    let said = install(&[]).failed(2);
+    assert!(said.contains("cannot ask for the password of") && said.contains("--password-file"), "{said}");
+    let spec = machine.data().join("services").join("mine.toml");
+    assert!(machine.manager.state("mine").unwrap().is_none() && !spec.exists(), "nothing is left of it");
+    let password = machine.world.path("password");
+    std::fs::write(&password, "s3cret-word\r\n").unwrap();
+    let said = install(&["--password-file", &text_of(&password)]);
+    assert!(!said.stdout.contains("s3cret-word") && !said.stderr.contains("s3cret-word"), "{said:?}");
+    said.fine();
+    assert_eq!(account("mine").to_lowercase(), mine.to_lowercase());
+    assert!(!std::fs::read_to_string(&spec).unwrap().contains("s3cret-word"));
+    let said = machine.mainstay(&["install", "no", "--password-file", &text_of(&password), "--", &program]).failed(2);
+    assert!(said.contains("has no password; leave it out"), "{said}");
+    let said = machine.mainstay(&["install", "who", "--account", "nobody-has-this-name", "--", &program]);
+    assert!(said.code != 0 && said.stderr.contains("nobody-has-this-name"), "{said:?}");
+    assert_eq!(machine.manager.state("who").unwrap(), None);
+}
+
+#[test]
+fn scm_instances_are_services_of_their_own_and_come_and_go_with_their_number() {
+    let machine = Machine::new();
+    let known = || ["web", "web@1", "web@2", "web@3"].map(|name| machine.manager.state(name).unwrap().is_some());
+    machine.install_fixture("web", &["forever"], &["--set", "instances=2"]);
+    assert_eq!(known(), [false, true, true, false]);
+    machine.mainstay(&["set", "web", "instances=3"]).fine();
+    assert_eq!(known(), [false, true, true, true]);
+    machine.mainstay(&["set", "web", "instances=1"]).fine();
+    assert_eq!(known(), [false, true, false, false]);
+    machine.mainstay(&["remove", "web", "--purge"]).fine();
+    assert_eq!(known(), [false; 4]);
+    assert!(!machine.data().join("state").join("web@2").exists(), "also of one that went before");
+}
+
+#[test]
+fn scm_a_spec_that_is_there_is_made_a_service() {
+    let machine = Machine::new();
+    machine.mainstay(&["init", "web", "--yes", "--no-trial", "--", &text_of(&fixture()), "forever"]).fine();
+    assert_eq!(machine.manager.state("web").unwrap(), None);
+    machine.mainstay(&["install", "web"]).fine();
+    machine.mainstay(&["start", "web"]).fine();
+    let said = machine.mainstay(&["install", "web"]).failed(1);
+    assert!(said.contains("it exists already"), "{said}");
+    machine.mainstay(&["remove", "web"]).fine();
+}

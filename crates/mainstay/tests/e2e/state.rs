@@ -170,7 +170,7 @@ mod full {
         let guard = world.guard("web");
         world.ask("web", Ask::Kill).unwrap().unwrap();
         world.until_state("web", State::Down);
-        world.ask("web", Ask::Retire);
+        world.ask("web", Ask::Retire { in_order: false });
         guard.wait_until_gone("the guard");
     }
 }

@@ -162,3 +162,48 @@ fn a_kill_during_a_slow_stop_wins() {
     assert!(begin.elapsed() < LIMIT / 2 && world.look("slow").unwrap().state == State::Down);
     assert_eq!(steps(&world, "slow"), ["ordered stop", "asked ctrl-c", "ordered kill", "killed", "exited", "down"]);
 }
+
+/// Whoever leaves a step out of the ladder is never asked that way.
+#[test]
+fn each_step_of_the_ladder_can_be_left_out() {
+    let mut world = World::new();
+    let touch = world.text_path("touched");
+    let by_command = format!("command = {}", list(&[text_of(&fixture()), "touch".to_owned(), touch.clone()]));
+    let ladders: &[(&str, &str, &[&str])] = if cfg!(windows) {
+        &[
+            ("c", "ask = 'ctrl-c'", &["on-stop", "exit 0"]),
+            ("break", "ask = 'ctrl-break'", &["on-stop", "exit 0"]),
+            ("windows", "ask = 'close-windows'", &["ignore-stop", "print", "ready", "windows", "2", "exit", "0"]),
+            ("threads", "ask = 'quit-threads'", &["ignore-stop", "print", "ready", "message-loop", "exit", "0"]),
+        ]
+    } else {
+        &[
+            ("c", "ask = 'ctrl-c'", &["on-stop", "exit 0"]),
+            ("term", "ask = 'SIGTERM'", &["on-stop", "exit 0"]),
+            ("hup", "ask = 'SIGHUP'", &["on-stop", "exit 0"]),
+        ]
+    };
+    for (name, step, commands) in ladders {
+        let commands = [commands, &["print", "ready", "forever"][..]].concat();
+        world.fixture(name, &commands, &format!("[stop]\nladder = [{{ {step}, wait = '20s' }}]"));
+    }
+    let rest = format!("[stop]\nladder = [{{ {by_command}, wait = '20s' }}]");
+    world.fixture("command", &["report-stops", "print", "ready", "wait-for", &touch, "exit", "0"], &rest);
+    world.fixture("none", &["report-stops", "print", "ready", "forever"], "[stop]\nladder = [{ ask = 'terminate' }]");
+    world.up();
+    let asked = |name: &str| steps(&world, name).into_iter().filter(|step| step.starts_with("asked")).count();
+    let names = ladders.iter().map(|(name, ..)| *name).chain(["command"]);
+    for name in names {
+        world.until_printed(name, "ready");
+        stop(&world, name);
+        assert_eq!(
+            (asked(name), world.look(name).unwrap().last_exit),
+            (1, Some(ExitText::Code(0))),
+            "{name}: {}",
+            world.story()
+        );
+    }
+    world.until_printed("none", "ready");
+    stop(&world, "none");
+    assert_eq!((asked("none"), world.printed("none")), (0, vec!["ready".to_owned()]));
+}

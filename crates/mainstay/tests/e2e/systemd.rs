@@ -246,3 +246,117 @@ fn systemd_a_program_that_gives_up_fails_its_unit() {
         machine.records("task").iter().any(|r| matches!(&r.what, What::Spawned { run: 2, .. })).then_some(())
     });
 }
+
+#[test]
+fn systemd_a_reload_reads_the_spec_and_tells_the_program() {
+    let machine = Machine::boot();
+    machine.install(
+        "web",
+        &["--set", "reload.signal=SIGHUP", "--set", "stop.ladder=[{ ask = \"terminate\" }]"],
+        &[FIXTURE, "report-stops", "print", "ready", "forever"],
+    );
+    machine.mainstay(&["start", "web"]).fine();
+    machine.until("it is ready", || machine.mainstay(&["logs", "web"]).stdout.contains("ready").then_some(()));
+    let before = machine.status("web");
+    machine.bash("printf '\\n[log.rotate]\\nkeep = 3\\n' >>/etc/mainstay/services/web.toml").fine();
+    machine.run(&["systemctl", "reload", "mainstay-web"]).fine();
+    machine.until("the program is told", || {
+        machine.mainstay(&["logs", "web"]).stdout.contains("stop SIGHUP").then_some(())
+    });
+    let events: Vec<What> = machine.records("web").into_iter().map(|record| record.what).collect();
+    assert!(events.iter().any(|what| matches!(what, What::SpecChanged { restart: false })), "{events:?}");
+    assert!(events.iter().any(|what| matches!(what, What::Reloaded { .. })), "{events:?}");
+    assert_eq!(machine.status("web")["pid"], before["pid"]);
+    assert_eq!(machine.unit("web", "ActiveState"), "active");
+}
+
+#[test]
+fn systemd_a_program_that_runs_once_is_done_and_its_unit_stays_active() {
+    let machine = Machine::boot();
+    machine.install("task", &["--set", "kind=once"], &[FIXTURE, "print", "ran", "exit", "0"]);
+    machine.mainstay(&["start", "task"]).fine();
+    machine.until("it is done", || (machine.status("task")["state"] == "done").then_some(()));
+    let ended = try_wait(Duration::from_secs(1), || (machine.unit("task", "ActiveState") != "active").then_some(()));
+    assert_eq!(ended, None);
+    machine.run(&["systemctl", "stop", "mainstay-task"]).fine();
+    assert_eq!(machine.unit("task", "ActiveState"), "inactive");
+}
+
+#[test]
+fn systemd_services_start_and_stop_in_their_order() {
+    let mut machine = Machine::boot();
+    let ready = ["--set", "ready.log=ready"];
+    let database = [FIXTURE, "on-stop", "print over; exit 0", "sleep", "500ms", "print", "ready", "forever"];
+    machine.install("database", &ready, &database);
+    let web = [FIXTURE, "on-stop", "sleep 500ms; print over; exit 0", "print", "ready", "forever"];
+    machine.install(
+        "web",
+        &[&ready[..], &["--set", "after=[\"database\", \"os:systemd-journald.service\"]"]].concat(),
+        &web,
+    );
+    for property in ["After", "Wants"] {
+        let units = machine.unit("web", property);
+        assert!(units.split(' ').any(|unit| unit == "mainstay-database.service"), "{property}: {units}");
+    }
+    let units = machine.unit("web", "After");
+    assert!(units.contains("systemd-journald.service"), "{units}");
+    // As at a boot.
+    machine.run(&["systemctl", "start", "mainstay-web"]).fine();
+    machine.until_up_after("web", 0);
+    assert_eq!(machine.status("database")["state"], "up");
+    machine.power_off();
+    let mono = |name: &str, wanted: fn(&What) -> bool| {
+        let records = machine.records(name);
+        records.iter().rev().find(|record| wanted(&record.what)).unwrap_or_else(|| panic!("{name}: {records:?}")).mono
+    };
+    let spawned: fn(&What) -> bool = |what| matches!(what, What::Spawned { .. });
+    let up: fn(&What) -> bool = |what| matches!(what, What::Ready { .. });
+    let asked: fn(&What) -> bool = |what| matches!(what, What::Asked { .. });
+    let exited: fn(&What) -> bool = |what| matches!(what, What::Exited { exit: ExitText::Code(0), asked: true, .. });
+    assert!(mono("web", spawned) >= mono("database", up), "first the database");
+    assert!(mono("database", asked) >= mono("web", exited), "last the database");
+    mono("database", exited);
+}
+
+#[test]
+fn systemd_a_program_runs_as_its_user() {
+    let machine = Machine::boot();
+    let program = [FIXTURE, "cat", "/proc/self/status", "env", "USER", "print", "ready", "forever"];
+    machine.install("web", &["--set", "account.user=daemon", "--set", "ready.log=ready"], &program);
+    machine.mainstay(&["start", "web"]).fine();
+    let log = machine.mainstay(&["logs", "web"]).fine();
+    let line = |name: &str| {
+        let found = log.lines().find_map(|line| line.split_once(name)).unwrap_or_else(|| panic!("no {name} in {log}"));
+        found.1.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!((line(" Uid:"), line(" Gid:")), (vec!["1".to_owned(); 4], vec!["1".to_owned(); 4]));
+    assert!(log.contains("USER=daemon"), "{log}");
+    let (program, guard) = (pid(&machine.status("web"), "pid"), pid(&machine.status("web"), "guard_pid"));
+    let owner = |pid: &str| machine.run(&["stat", "-c", "%U", &format!("/proc/{pid}")]).fine().trim().to_owned();
+    assert_eq!((owner(&program), owner(&guard)), ("daemon".to_owned(), "root".to_owned()));
+    machine.run(&["systemctl", "stop", "mainstay-web"]).fine();
+    assert_eq!(machine.processes_of(FIXTURE), 0);
+}
+
+#[test]
+fn systemd_an_updater_in_a_unit_of_its_own_stops_and_starts_its_service() {
+    let machine = Machine::boot();
+    machine.install("web", &[], &[FIXTURE, "print", "ready", "forever"]);
+    machine.mainstay(&["start", "web"]).fine();
+    let before = machine.status("web");
+    machine
+        .run(&[
+            "systemd-run",
+            "--collect",
+            "--wait",
+            FIXTURE,
+            "run",
+            &format!("{MAINSTAY} stop web"),
+            "run",
+            &format!("{MAINSTAY} start web"),
+        ])
+        .fine();
+    let after = machine.status("web");
+    assert_eq!((&after["state"], &after["run"]), (&"up".into(), &2.into()));
+    assert_ne!(after["pid"], before["pid"]);
+}

@@ -351,6 +351,13 @@ impl World {
         self.run_command(&mut command)
     }
 
+    /// The same with a file as standard input.
+    pub(crate) fn run_with_input(&self, input: &Path, words: &[&str]) -> Said {
+        let mut command = Command::new(mainstay());
+        command.arg("--home").arg(self.home()).args(words);
+        self.run_command_with(&mut command, fs::File::open(input).unwrap().into())
+    }
+
     /// The same as soon as the service has a guard.
     pub(crate) fn run_when_guarded(&self, name: &str, words: &[&str]) -> Said {
         self.until(name, "has a guard", |_| true);
@@ -365,12 +372,16 @@ impl World {
 
     /// Runs a command to its end, which must come in time.
     pub(crate) fn run_command(&self, command: &mut Command) -> Said {
+        self.run_command_with(command, Stdio::null())
+    }
+
+    pub(crate) fn run_command_with(&self, command: &mut Command, input: Stdio) -> Said {
         // Files, not pipes: nothing that outlives the command can hold us up.
         let [out, err] = ["stdout", "stderr"].map(|_| tempfile::NamedTempFile::new_in(self.folder.path()).unwrap());
         let mut child = command
             .env_remove("MAINSTAY_HOME")
             .env_remove("NO_COLOR")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(out.reopen().unwrap())
             .stderr(err.reopen().unwrap())
             .spawn()
@@ -577,7 +588,7 @@ impl World {
         }
         let names = self.services();
         for name in &names {
-            self.ask(name, Ask::Retire);
+            self.ask(name, Ask::Retire { in_order: false });
             self.ask(name, Ask::Kill);
         }
         for name in &names {
@@ -695,7 +706,8 @@ mod foreground {
 
         use mainstay_os::environment;
         use mainstay_os::pipe::{RawReader, Reader};
-        use mainstay_os::tree::{Exit, Launch, Method, Place, Tree};
+        use mainstay_os::resources::Resources;
+        use mainstay_os::tree::{Exit, Launch, Method, Place, Stdin, Tree};
         use tokio::runtime::{Builder, Runtime};
 
         use crate::world::{LIMIT, Process, mainstay};
@@ -719,6 +731,9 @@ mod foreground {
                     directory: home,
                     env: &env,
                     breakaway: true,
+                    stdin: Stdin::Null,
+                    run_as: None,
+                    resources: &Resources::default(),
                 };
                 let (tree, output) = Place::claim(&mark).unwrap().spawn(&launch).unwrap();
                 let log = File::options().create(true).append(true).open(log).unwrap();
