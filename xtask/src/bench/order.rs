@@ -139,7 +139,7 @@ fn validate(bench: &mut Bench) -> Result<Report, Failed> {
 /// `width` chains that are also woven into each other.
 fn graph(bench: &mut Bench, width: usize) -> Result<Home, Failed> {
     let home = Home::make(bench.folder("graph")?)?;
-    let program = bench.tools.fixture()?;
+    let program = bench.tools.program("program");
     for level in 0..LEVELS {
         for place in 0..width {
             let mut after: Vec<String> = Vec::new();
@@ -149,7 +149,7 @@ fn graph(bench: &mut Bench, width: usize) -> Result<Home, Failed> {
                 after.dedup();
             }
             let text = format!(
-                "program = '{}'\nargs = ['sleep', '{READY_AFTER_MS}ms', 'print', 'ready', 'forever']\nafter = [{}]\n\
+                "program = '{}'\nargs = ['ready', '{READY_AFTER_MS}']\nafter = [{}]\n\
                  [ready]\nlog = 'ready'\n",
                 program.display(),
                 after.join(", ")

@@ -316,6 +316,7 @@ fn scm_a_service_is_paused_and_goes_on_and_stops_while_paused() {
     let ticks = machine.world.text_path("ticks");
     machine.install_fixture("web", &["tick", &ticks], &[]);
     machine.mainstay(&["start", "web"]).fine();
+    machine.world.until_file("ticks");
     let control = service("web", ServiceAccess::PAUSE_CONTINUE);
     let told =
         |state| machine.until("the manager knows", || (machine.told("web").current_state == state).then_some(()));

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use mainstay_wire::record::What;
 use mainstay_wire::status::State;
+use tempfile::NamedTempFile;
 
 use crate::world::{Process, World, fixture, mainstay, text_of};
 
@@ -35,13 +36,11 @@ fn an_updater_stops_its_service_replaces_the_program_and_starts_it_again() {
     let [gate, taken, done] = ["gate", "taken", "done"].map(|name| world.text_path(name));
     let order =
         |verb: &str| format!("run \"'{}' --home '{}' {verb} app\"", text_of(&mainstay()), text_of(world.home()));
-    let update = format!(
-        "move '{gate}' '{taken}'; {}; move '{}' '{}'; {}; touch '{done}'",
-        order("stop"),
-        text_of(&new),
-        text_of(&app),
-        order("start")
-    );
+    // A program that runs, and the updater is a copy of it, can be renamed on Windows and not replaced.
+    let paths = [&app, &program(&world, "old"), &new, &app].map(|path| text_of(path));
+    let [from, old, next, to] = &paths;
+    let replace = format!("move '{from}' '{old}'; move '{next}' '{to}'");
+    let update = format!("move '{gate}' '{taken}'; {}; {replace}; {}; touch '{done}'", order("stop"), order("start"));
     world.program("app", &app, &["exe-size", "wait-for", &gate, "break-away", &update, "forever"], "breakaway = true");
     world.up();
     world.until_printed("app", &old_version);
@@ -120,16 +119,17 @@ fn fifty_orders_at_once_leave_one_run_and_a_sane_journal() {
     world.up();
     world.until_up("web");
     let verbs = [["start", "--no-wait"], ["stop", "--no-wait"], ["restart", "--no-wait"], ["kill", "--no-wait"]];
-    let mut clients: Vec<Child> = (0..CLIENTS)
-        .map(|n| {
-            let mut command = Command::new(mainstay());
-            command.arg("--home").arg(world.home()).args(verbs[n % verbs.len()]).arg("web");
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-        })
-        .collect();
-    for client in &mut clients {
+    let complaints: Vec<NamedTempFile> = (0..CLIENTS).map(|_| NamedTempFile::new().unwrap()).collect();
+    let begin = |(n, complaint): (usize, &NamedTempFile)| {
+        let mut command = Command::new(mainstay());
+        command.arg("--home").arg(world.home()).args(verbs[n % verbs.len()]).arg("web").stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(complaint.reopen().unwrap()).spawn().unwrap()
+    };
+    let mut clients: Vec<Child> = complaints.iter().enumerate().map(begin).collect();
+    for (client, complaint) in clients.iter_mut().zip(&complaints) {
         let ended = world.wait("an order is taken", || client.try_wait().unwrap());
-        assert!(ended.success(), "{ended:?}\n{}", world.story());
+        let said = fs::read_to_string(complaint.path()).unwrap();
+        assert!(ended.success(), "{ended:?}: {said}\n{}", world.story());
     }
     world.run(&["start", "web"]).fine();
     let status = world.look("web").unwrap();

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
+use tokio::time::Instant;
 use windows_sys::Win32::Foundation::ERROR_PIPE_BUSY;
 use windows_sys::Win32::System::Pipes::GetNamedPipeClientProcessId;
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
@@ -27,9 +28,11 @@ use crate::control::Peer;
 /// "The entire pipe name string can be up to 256 characters long" (Microsoft: "CreateNamedPipeW function").
 const NAME_UNITS_MAX: usize = 256;
 
-/// Between two instances every client finds the pipe busy for a moment; this long it tries again, in steps that double.
-const BUSY_RETRIES_MAX: u32 = 10;
+/// Between two instances every client finds the pipe busy for a moment, and for longer when many call at once: this long it tries
+/// again, after pauses that double up to a limit.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// The names of so many other accounts are remembered; asking for one may take a domain controller's time.
 const KNOWN_NAMES_MAX: usize = 64;
@@ -148,15 +151,14 @@ fn user_of(pid: u32) -> io::Result<String> {
 pub async fn connect(address: &Address) -> io::Result<Stream> {
     address.check()?;
     let mut pause = BUSY_PAUSE;
-    let mut retries = 0;
+    let until = Instant::now() + BUSY_LIMIT;
     loop {
         // By default the server may find out who we are, but not act as us (SECURITY_IDENTIFICATION).
         match ClientOptions::new().open(&address.0) {
             Ok(client) => return Ok(Stream(End::Client(client))),
-            Err(error) if win32::is(&error, ERROR_PIPE_BUSY) && retries < BUSY_RETRIES_MAX => {
+            Err(error) if win32::is(&error, ERROR_PIPE_BUSY) && Instant::now() < until => {
                 tokio::time::sleep(pause).await;
-                pause *= 2;
-                retries += 1;
+                pause = (pause * 2).min(BUSY_PAUSE_MAX);
             }
             Err(error) => {
                 return Err(io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")));
