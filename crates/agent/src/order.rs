@@ -3,11 +3,10 @@
 //! Everything here speaks of specs: the instances of one are one service, since whoever comes after it comes after all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 pub use mainstay_core::graph::Graph;
 use mainstay_core::spec::{After, Awaited, Until};
-use mainstay_wire::layout::{Layout, base_name};
+use mainstay_wire::layout::base_name;
 use mainstay_wire::spec::nearest;
 
 use crate::services::Services;
@@ -111,26 +110,6 @@ pub fn rings(services: &Services) -> Vec<Vec<String>> {
         rings.push(ring);
     }
     rings
-}
-
-/// What keeps services from ever being started: those that wait for each other, one text for each ring.
-///
-/// # Errors
-/// When the folder of specs can't be read.
-pub fn problems(layout: &Layout) -> io::Result<Vec<String>> {
-    let services = Services::read(layout)?;
-    Ok(rings(&services).iter().map(|ring| ring_text(ring)).collect())
-}
-
-/// The same if the spec of `name` had this text, of rings that it is part of. For a spec that is about to be saved.
-///
-/// # Errors
-/// When the folder of specs can't be read.
-pub fn problems_with(layout: &Layout, name: &str, text: &str) -> io::Result<Vec<String>> {
-    let base = base_name(name).0;
-    let services = Services::read(layout)?.with(base, text);
-    let rings = rings(&services);
-    Ok(rings.iter().filter(|ring| ring.iter().any(|one| one == base)).map(|ring| ring_text(ring)).collect())
 }
 
 /// What may be a mistake in `after` of the spec of `name`: services without a spec, groups that nobody is in. They may still come.

@@ -96,7 +96,9 @@ fn instances(layout: &Layout, name: &str) -> Vec<String> {
     if !layout.spec(name).exists() {
         return Vec::new();
     }
-    match text(layout, name).and_then(|spec| spec.instances) {
+    // One instance may be meant alone.
+    let several = text(layout, name).filter(|spec| spec.instance.is_none()).and_then(|spec| spec.instances);
+    match several {
         Some(instances) => (1..=instances.count).map(|number| format!("{name}@{number}")).collect(),
         // One with a bad spec may run all the same.
         None => vec![name.to_owned()],

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::Context;
 use super::select::{self, Names};
 use crate::failure::Failure;
-use crate::glimpse;
+use crate::{exit, glimpse};
 
 pub(crate) use errand::Errand;
 pub(crate) use tell::{Tell, Told};
@@ -147,6 +147,9 @@ impl Order {
         self.names.must_name()?;
         let services = select::services(context)?;
         let names = self.names.of(&services)?;
+        if kind == (Kind::Restart { rolling: true }) && self.patience.no_wait {
+            must_not_roll(&names)?;
+        }
         let mut levels = order::levels(&services, &names);
         if kind.is_end() {
             levels.reverse();
@@ -173,13 +176,24 @@ impl Order {
 async fn start(errand: &Errand, levels: Vec<Vec<String>>) -> Vec<Outcome> {
     let mut waiting = JoinSet::new();
     let mut outcomes = Vec::new();
-    for name in levels.into_iter().flatten() {
-        match errand.order(&name).await {
-            Ok(ordered) => {
-                let errand = errand.clone();
-                waiting.spawn(async move { vec![errand.told(name, errand.come_about(ordered).await)] });
+    for level in levels {
+        let mut ordering = JoinSet::new();
+        for name in level {
+            let errand = errand.clone();
+            ordering.spawn(async move {
+                let ordered = errand.order(&name).await;
+                (name, ordered)
+            });
+        }
+        while let Some(ordered) = ordering.join_next().await {
+            match ordered {
+                Ok((name, Ok(ordered))) => {
+                    let errand = errand.clone();
+                    waiting.spawn(async move { vec![errand.told(name, errand.come_about(ordered).await)] });
+                }
+                Ok((name, Err(failure))) => outcomes.push((name, Err(failure))),
+                Err(error) => outcomes.push((String::new(), Err(Failure::failed(format!("cannot go on: {error}"))))),
             }
-            Err(failure) => outcomes.push((name, Err(failure))),
         }
     }
     collect(waiting, &mut outcomes).await;
@@ -200,6 +214,21 @@ async fn restart(context: &Context, mut errand: Errand, levels: Vec<Vec<String>>
         outcomes.extend(together(&errand, rolls.into_iter()).await);
     }
     outcomes
+}
+
+/// Nobody would be there to see when the next one's turn is.
+fn must_not_roll(names: &[String]) -> Result<(), Failure> {
+    let several = by_base(names.to_vec()).into_iter().find(|row| row.len() > 1);
+    match several.and_then(|row| row.into_iter().next()) {
+        None => Ok(()),
+        Some(first) => {
+            let base = base_name(&first).0;
+            let text = format!(
+                "cannot restart the instances of {base} one after the other without waiting; leave --no-wait out, or add --all-at-once"
+            );
+            Err(Failure::new(exit::USAGE, text))
+        }
+    }
 }
 
 /// The instances of each service.
@@ -225,7 +254,10 @@ async fn together(errand: &Errand, rows: impl Iterator<Item = Vec<String>>) -> V
 
 async fn collect(mut under_way: JoinSet<Vec<Outcome>>, outcomes: &mut Vec<Outcome>) {
     while let Some(ended) = under_way.join_next().await {
-        outcomes.extend(ended.unwrap_or_default());
+        match ended {
+            Ok(ended) => outcomes.extend(ended),
+            Err(error) => outcomes.push((String::new(), Err(Failure::failed(format!("cannot go on: {error}"))))),
+        }
     }
 }
 

@@ -45,6 +45,8 @@ impl Validate {
         let mut verdicts = Vec::with_capacity(texts.len());
         for (name, path, text) in texts {
             let problems = self.problems(context, &rings, &name, &text);
+            // What is not there may still come: no mistake for sure.
+            order::warnings(&all, &name).iter().for_each(|warning| context.warn(warning));
             if !context.json {
                 match problems.is_empty() {
                     true => anstream::println!("{name}: fine"),

@@ -62,6 +62,22 @@ fn each_instance_has_a_number_a_port_a_guard_and_a_log_of_its_own() {
 }
 
 #[test]
+fn a_service_may_come_after_all_instances_or_after_one() {
+    let mut world = World::new();
+    let gate = world.text_path("gate-${MAINSTAY_INSTANCE}");
+    world.fixture("db", &["wait-for", &gate, "print", "ready", "forever"], "instances = 2\n[ready]\nlog = 'ready'");
+    world.fixture("all", &["forever"], "after = ['db']");
+    world.fixture("one", &["forever"], "after = ['db@2']");
+    world.up();
+    assert_eq!(world.until_state("all", State::Waiting).note.as_deref(), Some("waits for db@1, db@2"));
+    fs::write(world.path("gate-2"), "").unwrap();
+    world.until_up("one");
+    assert_eq!(world.until_state("all", State::Waiting).run, 0);
+    fs::write(world.path("gate-1"), "").unwrap();
+    world.until_up("all");
+}
+
+#[test]
 fn a_service_is_scaled_up_and_down_while_the_others_go_on() {
     let mut world = World::new();
     world.fixture("web", &["forever"], "instances = 2\nports = '9001-9004'");
@@ -118,6 +134,8 @@ fn a_restart_of_instances_takes_one_after_the_other() {
     let spans: Vec<(u64, u64)> = names.iter().map(span).collect();
     assert!(spans.windows(2).all(|two| two[0].1 <= two[1].0), "never two at a time: {spans:?}");
 
+    let said = world.run(&["restart", "--no-wait", "web"]).failed(2);
+    assert!(said.contains("one after the other without waiting"), "{said}");
     world.run(&["restart", "--all-at-once", "web"]).fine();
     assert!(names.iter().all(|name| world.look(name).unwrap().run == 3));
 }

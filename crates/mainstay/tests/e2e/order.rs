@@ -183,6 +183,11 @@ fn services_that_wait_for_each_other_are_refused_with_the_path() {
     assert!(["a", "b", "c"].iter().all(|name| world.holder(name).is_none()), "none of them is guarded");
     let shown = world.run(&["tree", "a", "--ascii"]);
     assert!(shown.stdout.contains("waits for itself") && shown.stderr.contains("(a → b → c → a)"), "{shown:?}");
+    let said = world.run(&["validate", "a"]).failed(1);
+    assert!(said.contains("(a → b → c → a)"), "{said}");
+    let said = world.run(&["set", "free", "after=[\"free2\", \"a\"]"]);
+    assert_eq!(said.code, 0, "who comes after a ring is not part of it: {said:?}");
+    assert!(world.run(&["validate", "free"]).stderr.contains("there is no service free2"));
     // Mended, they start.
     world.fixture("c", &["forever"], "");
     world.until_up("a");

@@ -1,6 +1,7 @@
 //! One order to one service, and the wait for what comes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_agent::client::{self, AskError};
@@ -9,6 +10,7 @@ use mainstay_wire::control::{Ask, Code};
 use mainstay_wire::layout::Layout;
 use mainstay_wire::status::{ServiceStatus, State};
 use mainstay_wire::units;
+use tokio::sync::Semaphore;
 
 use super::{Kind, Outcome, Patience};
 use crate::cli::Context;
@@ -19,6 +21,8 @@ use crate::{exit, systems};
 const FIRST_LOOK: Duration = Duration::from_millis(400);
 /// Then the wait is asked for in pieces: in between what it waits for is looked at.
 const NEXT_LOOK: Duration = Duration::from_secs(2);
+/// Guards asked at the same time: each question is a descriptor, and there may be more services than those.
+const AT_ONCE_MAX: usize = 256;
 /// More names than these are told as a number.
 const NAMES_TOLD: usize = 5;
 
@@ -32,12 +36,21 @@ pub(crate) struct Errand {
     timeout: Duration,
     /// A restart: the run that each was in before the whole began.
     pub(super) before: BTreeMap<String, u64>,
+    at_once: Arc<Semaphore>,
 }
 
 impl Errand {
     pub(crate) fn new(context: &Context, kind: Kind, patience: &Patience) -> Self {
         let Patience { no_wait, timeout, .. } = *patience;
-        Self { layout: context.layout.clone(), json: context.json, kind, no_wait, timeout, before: BTreeMap::new() }
+        let (layout, before, at_once) =
+            (context.layout.clone(), BTreeMap::new(), Arc::new(Semaphore::new(AT_ONCE_MAX)));
+        Self { layout, json: context.json, kind, no_wait, timeout, before, at_once }
+    }
+
+    async fn ask(&self, name: &str, ask: Ask) -> Result<ServiceStatus, AskError> {
+        // Nobody closes it.
+        let _permit = self.at_once.acquire().await;
+        client::ask(&self.layout, name, ask).await
     }
 
     /// One after the other, each when the one before has come about; the first that fails ends it.
@@ -79,13 +92,13 @@ impl Errand {
     /// A service that follows another one's restart was restarted by that.
     async fn restarted_already(&self, name: &str) -> Option<ServiceStatus> {
         let before = self.before.get(name)?;
-        let now = client::ask(&self.layout, name, Ask::Status).await.ok()?;
+        let now = self.ask(name, Ask::Status).await.ok()?;
         (now.run > *before && now.state != State::Stopping).then_some(now)
     }
 
     /// Orders it, and does not wait for what comes of it.
     pub(crate) async fn order(&self, name: &str) -> Result<Ordered, Failure> {
-        match client::ask(&self.layout, name, self.kind.ask()).await {
+        match self.ask(name, self.kind.ask()).await {
             Ok(status) => {
                 // A restart is over when a later run has settled.
                 let later = matches!(self.kind, Kind::Restart { .. }) && status.state == State::Stopping;
@@ -145,7 +158,7 @@ impl Errand {
         loop {
             let left = Duration::from_nanos(end.saturating_sub(clock::now().0));
             let limit = u64::try_from(left.min(piece).as_millis()).unwrap_or(u64::MAX);
-            match client::ask(&self.layout, name, Ask::Wait { states: states.clone(), run, limit }).await {
+            match self.ask(name, Ask::Wait { states: states.clone(), run, limit }).await {
                 Ok(status) => return Ok(status),
                 Err(AskError::Refused(refusal)) if refusal.code == Code::TimedOut => {}
                 Err(AskError::NotRunning(_)) => return Ok(client::status(&self.layout, name).await),
