@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use mainstay_core::event::{Event, RunId, Sight};
-use mainstay_core::spec::{After, Awaited};
+use mainstay_core::spec::{After, Awaited, Kind};
 use mainstay_core::status::Standing;
 use mainstay_os::control::{self, Address};
 use mainstay_os::manager::{self, OsState};
@@ -63,7 +63,7 @@ impl Dependencies {
         for name in names {
             let (layout, seen, name, own) = (layout.clone(), seen.clone(), name.clone(), own_name.to_owned());
             match name.strip_prefix("os:").map(str::to_owned) {
-                Some(os) => drop(self.watches.spawn(watch_os(os, name, seen))),
+                Some(os) => drop(self.watches.spawn(watch_managed(Managed::Foreign(os), name, seen))),
                 None => drop(self.watches.spawn(watch_guard(layout, own, name, seen))),
             }
         }
@@ -110,18 +110,26 @@ fn text(layout: &Layout, name: &str) -> Option<spec::Spec> {
     spec::read(name, &text, Platform::named(mainstay_os::NAME)).ok()
 }
 
-/// Follows a guard for as long as it lives, and then the next one.
+/// Follows a guard for as long as it lives, and then the next one. One that lets nobody of our account in (Windows: two services under
+/// virtual accounts of their own) is looked at through the service manager, which knows when it is up and no more.
 async fn watch_guard(layout: Layout, own: String, name: String, seen: mpsc::Sender<Event>) {
     let address = Address::new(&layout.run, &layout.tag(), &name);
     let mut told = false;
     let mut wait = LOOK_FIRST;
     loop {
-        if let Ok(mut guard) = follow(&address, &own).await {
-            while let Ok(sight) = next(&mut guard).await {
-                wait = LOOK_FIRST;
-                told = true;
-                drop(seen.send(Event::Seen(name.clone(), Some(sight))).await);
+        match follow(&address, &own).await {
+            Ok(mut guard) => {
+                while let Ok(sight) = next(&mut guard).await {
+                    wait = LOOK_FIRST;
+                    told = true;
+                    drop(seen.send(Event::Seen(name.clone(), Some(sight))).await);
+                }
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let once = text(&layout, &name).is_some_and(|spec| spec.kind == Kind::Once);
+                return watch_managed(Managed::Ours { name: name.clone(), once }, name, seen).await;
+            }
+            Err(_) => {}
         }
         if told || wait == LOOK_FIRST {
             told = false;
@@ -150,26 +158,70 @@ async fn next(guard: &mut BufReader<control::Stream>) -> io::Result<Sight> {
     }
 }
 
-async fn watch_os(os: String, name: String, seen: mpsc::Sender<Event>) {
+/// A service that is looked at through the service manager.
+#[derive(Debug, Clone)]
+enum Managed {
+    /// By the manager's own name.
+    Foreign(String),
+    /// One of ours. Its guard says that the start is over when the program is up, or, of kind `once`, when its work is done.
+    Ours { name: String, once: bool },
+}
+
+impl Managed {
+    /// Asks the manager, which blocks for a moment. `None`: nothing can be said now.
+    fn standing(&self) -> Option<Standing> {
+        let Some(manager) = manager::detect() else { return self.of(None) };
+        let state = match self {
+            Self::Foreign(name) => manager.raw_state(name),
+            Self::Ours { name, .. } => manager.state(name),
+        };
+        self.of(state.ok()?)
+    }
+
+    fn of(&self, state: Option<OsState>) -> Option<Standing> {
+        match (state, self) {
+            (Some(OsState::Running { .. }), Self::Ours { once: true, .. }) => Some(Standing::Done),
+            (Some(OsState::Running { .. } | OsState::Paused), _) => Some(Standing::Ready),
+            // Not there, or no manager at all: it will not come by itself.
+            (Some(OsState::Failed), _) | (None, Self::Foreign(_)) => Some(Standing::Failed),
+            (Some(_), _) => Some(Standing::Pending),
+            (None, Self::Ours { .. }) => None,
+        }
+    }
+}
+
+async fn watch_managed(managed: Managed, name: String, seen: mpsc::Sender<Event>) {
     let mut told: Option<Option<Sight>> = None;
     loop {
-        // Asking the manager blocks for a moment; the loop must not.
-        let asked = os.clone();
-        let state =
-            tokio::task::spawn_blocking(move || manager::detect().map(|manager| manager.raw_state(&asked))).await;
-        let standing = match state {
-            Ok(Some(Ok(Some(OsState::Running { .. })))) => Some(Standing::Ready),
-            Ok(Some(Ok(Some(OsState::Failed)))) => Some(Standing::Failed),
-            Ok(Some(Ok(Some(_)))) => Some(Standing::Pending),
-            // Not there, or no manager at all: it will not come by itself.
-            Ok(Some(Ok(None)) | None) => Some(Standing::Failed),
-            Ok(Some(Err(_))) | Err(_) => None,
-        };
+        let asked = managed.clone();
+        let standing = tokio::task::spawn_blocking(move || asked.standing()).await.ok().flatten();
         let sight = standing.map(|standing| Sight { standing, run: RunId(1) });
         if told != Some(sight) {
             told = Some(sight);
             drop(seen.send(Event::Seen(name.clone(), sight)).await);
         }
         sleep(OS_LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_manager_knows_is_how_far_a_service_has_come() {
+        let foreign = Managed::Foreign("Tcpip".to_owned());
+        let ours = |once| Managed::Ours { name: "db".to_owned(), once };
+        let running = Some(OsState::Running { pid: 7 });
+        let stopped = Some(OsState::Stopped { win32_exit: 0, specific_exit: 0 });
+        assert_eq!(foreign.of(running), Some(Standing::Ready));
+        assert_eq!(foreign.of(stopped), Some(Standing::Pending));
+        assert_eq!(
+            (foreign.of(None), foreign.of(Some(OsState::Failed))),
+            (Some(Standing::Failed), Some(Standing::Failed))
+        );
+        assert_eq!((ours(false).of(running), ours(true).of(running)), (Some(Standing::Ready), Some(Standing::Done)));
+        assert_eq!(ours(true).of(Some(OsState::StartPending)), Some(Standing::Pending));
+        assert_eq!(ours(false).of(None), None);
     }
 }

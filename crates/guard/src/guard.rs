@@ -308,10 +308,6 @@ impl Guard {
     pub(crate) fn handle_order(&mut self, order: Order) {
         self.refused = None;
         self.retiring |= matches!(order.verb, Verb::Retire | Verb::Shutdown);
-        if matches!(order.verb, Verb::Start | Verb::StartNow | Verb::Restart) {
-            // What the spec names is read anew; restarts that nobody orders find what this start finds.
-            self.setting = None;
-        }
         self.handle(Event::Order(order));
     }
 

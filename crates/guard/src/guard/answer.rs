@@ -165,7 +165,6 @@ impl Guard {
 
     fn take_spec(&mut self, spec: Spec) {
         self.plane.rotation(spec.log.rotate);
-        self.setting = None;
         self.handle(Event::SpecChanged(Box::new(spec)));
         self.watch_files();
     }

@@ -98,6 +98,10 @@ impl Guard {
     fn begin(&mut self, run: RunId) {
         if std::mem::replace(&mut self.begun, run) != run {
             let History { restarts, failures, .. } = self.service.history(now());
+            if restarts == 0 {
+                // A start that was wanted: what the spec names is read anew. Restarts find what it finds.
+                self.setting = None;
+            }
             self.record(What::Starting { run: run.0, restarts, failures });
         }
     }
