@@ -93,14 +93,19 @@ pub(crate) fn http(port: u16, path: &str) -> Option<(u16, String)> {
 }
 
 pub(crate) fn http_within(patience: Duration, port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), patience).ok()?;
-    stream.set_read_timeout(Some(patience)).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    asked(patience, port, path)?.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// A connection to an HTTP server that has been asked.
+fn asked(patience: Duration, port: u16, path: &str) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
+    Some(stream)
 }
 
 /// What tells one state of a service from another; the times in a status are no part of it.
@@ -214,9 +219,13 @@ impl Server {
         Some((u32::try_from(health["pid"].as_u64()?).ok()?, health["run"].as_str()?.parse().ok()?))
     }
 
-    /// It ends at once; no answer comes.
+    /// It ends at once; no answer comes. A loaded machine may refuse a connection, so it is asked until it has been.
+    #[track_caller]
     pub(crate) fn crash(self, code: u32) {
-        http(self.port, &format!("/crash?code={code}"));
+        let path = format!("/crash?code={code}");
+        let mut asked = wait("the server is asked to crash", LIMIT, || asked(Duration::from_secs(1), self.port, &path));
+        // Until it is gone, as far as a connection tells; how it ends is no news.
+        drop(asked.read_to_end(&mut Vec::new()));
     }
 }
 

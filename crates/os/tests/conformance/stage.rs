@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Once};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::Duration;
 
 use mainstay_os::pipe::{Reader, Writer};
@@ -221,6 +221,8 @@ impl Lines {
 pub(crate) struct Second {
     child: Child,
     lines: tokio::sync::mpsc::Receiver<String>,
+    /// What the harness printed there: why it failed, if the machine it ran in has no standard error of ours.
+    unsaid: Arc<Mutex<Vec<String>>>,
     _stdin: Option<ChildStdin>,
 }
 
@@ -241,8 +243,10 @@ impl Second {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = tokio::sync::mpsc::channel(1024);
-        std::thread::spawn(move || forward(stdout, &sender));
-        Second { _stdin: child.stdin.take(), child, lines }
+        let unsaid = Arc::default();
+        let of_thread = Arc::clone(&unsaid);
+        std::thread::spawn(move || forward(stdout, &sender, &of_thread));
+        Second { _stdin: child.stdin.take(), child, lines, unsaid }
     }
 
     #[cfg(unix)]
@@ -252,7 +256,10 @@ impl Second {
 
     /// The next thing the role says. Roles say by [`super::roles::say`]; the test harness's own words are skipped.
     pub(crate) async fn line(&mut self) -> String {
-        within(LIMIT, "the second process says something", self.lines.recv()).await.expect("it ended early")
+        match within(LIMIT, "the second process says something", self.lines.recv()).await {
+            Some(line) => line,
+            None => panic!("it ended early, after the words\n{}", self.unsaid.lock().unwrap().join("\n")),
+        }
     }
 
     /// SIGKILL, TerminateProcess.
@@ -283,12 +290,12 @@ impl Drop for Second {
     }
 }
 
-fn forward(stdout: BufReader<impl Read>, sender: &tokio::sync::mpsc::Sender<String>) {
+fn forward(stdout: BufReader<impl Read>, sender: &tokio::sync::mpsc::Sender<String>, unsaid: &Mutex<Vec<String>>) {
     for line in stdout.lines().map_while(Result::ok) {
-        if let Some((_, said)) = line.split_once('@')
-            && sender.blocking_send(said.trim_end().to_owned()).is_err()
-        {
-            return;
+        match line.split_once('@') {
+            Some((_, said)) if sender.blocking_send(said.trim_end().to_owned()).is_err() => return,
+            Some(_) => {}
+            None => unsaid.lock().unwrap().push(line),
         }
     }
 }
