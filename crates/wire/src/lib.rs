@@ -9,6 +9,7 @@ pub mod control;
 pub mod cri;
 pub mod expand;
 pub mod layout;
+pub mod level;
 pub mod memory;
 pub mod pattern;
 pub mod record;
