@@ -169,7 +169,11 @@ run() {
       *) printf '%s\n' "$line" ;;
     esac
   done < <(machine "$tree.cpio" "$tree.log")
-  [ "$exit_code" != 124 ] || { say "not done within $SECONDS_MAX s; the last words of its kernel:"; tail -20 "$tree.log" >&2 || true; }
+  if [ "$exit_code" != 0 ]; then
+    [ "$exit_code" != 124 ] || say "not done within $SECONDS_MAX s, or the machine ended before"
+    say "code $exit_code; the last words of its kernel:"
+    tail -20 "$tree.log" >&2 || true
+  fi
   return "$exit_code"
 }
 

@@ -113,7 +113,8 @@ impl Hits {
         }
     }
 
-    fn grown(&mut self) -> Option<LimitHit> {
+    /// One that was hit and not told yet, without waiting to be woken.
+    pub(crate) fn grown(&mut self) -> Option<LimitHit> {
         let now = Instant::now();
         let grown = self.0.iter_mut().find(|counter| counter.may_be_told(now) && counter.count() > counter.seen)?;
         grown.seen = grown.count();

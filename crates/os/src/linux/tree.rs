@@ -130,8 +130,13 @@ impl Tree {
                 tokio::select! {
                     biased;
                     hit = self.hits.next() => return News::Limit(hit),
-                    () = self.main.dead() => self.collect(),
+                    () = self.main.dead() => {}
                 }
+                // The kernel counts what it kills for before it kills, but tells of it up to 10 ms later.
+                if let Some(hit) = self.hits.grown() {
+                    return News::Limit(hit);
+                }
+                self.collect();
             }
             if let Some(exit) = self.exit {
                 return News::Exited(exit);

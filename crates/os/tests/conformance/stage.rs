@@ -258,7 +258,10 @@ impl Second {
     pub(crate) async fn line(&mut self) -> String {
         match within(LIMIT, "the second process says something", self.lines.recv()).await {
             Some(line) => line,
-            None => panic!("it ended early, after the words\n{}", self.unsaid.lock().unwrap().join("\n")),
+            None => {
+                let status = self.child.wait().unwrap();
+                panic!("it ended early with {status}, after the words\n{}", self.unsaid.lock().unwrap().join("\n"))
+            }
         }
     }
 
