@@ -9,7 +9,7 @@ use mainstay_core::exit::Exit;
 use mainstay_core::service::Service;
 use mainstay_core::spec::{
     Account, After, Ask, Awaited, Env, Follow, Hook, HookPoint, Hooks, Kind, Launch, Log, Probe, Quarantine, Ready,
-    Reload, Resources, Restart, RestartOn, Rotate, Spec, StartMode, Stdin, Step, Stop, Until, Watch,
+    Reload, Resources, Restart, RestartOn, Spec, StartMode, Stdin, Step, Stop, Until, Watch,
 };
 use mainstay_core::status::{History, Phase, Standing};
 use mainstay_core::time::{Mono, Now};
@@ -431,7 +431,7 @@ fn spec() -> Spec {
             quarantine: None,
         },
         stop: Stop { ladder: steps.map(|(ask, wait)| Step { ask, wait }).to_vec() },
-        log: Log { managed: true, stdout: None, stderr: None, rotate: Rotate { size_bytes: 1, keep: 1 } },
+        log: Log::default(),
     }
 }
 

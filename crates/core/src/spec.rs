@@ -2,6 +2,7 @@
 
 mod hooks;
 mod launch;
+mod log;
 mod order;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub use launch::{
     Account, CAPABILITIES, Cpu, Env, EnvValue, IoPriority, Launch, Priority, Resources, Rlimit, RlimitValue, Stdin,
     default_capabilities,
 };
+pub use log::{Compress, Every, Keeping, Log, Multiline, OnFull, Period, RateLimit, Rotate};
 pub use order::{After, Awaited, Follow, Instance, Instances, Until};
 
 /// Everything a guard must know of its service.
@@ -71,7 +73,7 @@ impl Spec {
     /// This spec with everything of `new` that a living run can take over.
     #[must_use]
     pub fn held_against(&self, new: Self) -> Self {
-        let log = Log { rotate: new.log.rotate, ..self.log.clone() };
+        let log = Log { keeping: new.log.keeping.clone(), multiline: new.log.multiline.clone(), ..self.log.clone() };
         Self { launch: self.launch.clone(), kind: self.kind.clone(), log, ..new }
     }
 }
@@ -266,26 +268,4 @@ pub enum Ask {
     Command(Vec<String>),
     /// The whole tree at once, not asked.
     Terminate,
-}
-
-/// Where output goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Keep CRI-format lines of both streams under the logs folder.
-    pub managed: bool,
-    /// A file for the exact bytes of standard output.
-    pub stdout: Option<String>,
-    /// A file for the exact bytes of standard error; may be the same file.
-    pub stderr: Option<String>,
-    /// When a file is begun anew.
-    pub rotate: Rotate,
-}
-
-/// When a log file is begun anew and how many old ones stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotate {
-    /// In bytes.
-    pub size_bytes: u64,
-    /// Old files beside the current one.
-    pub keep: u32,
 }

@@ -33,7 +33,7 @@
 //! | `listen PORT` | listens on 127.0.0.1, prints `listening PORT`; answers and closes every connection from then on |
 //! | `touch PATH` / `pidfile PATH` / `append PATH TEXT` | makes the file / whole, with our pid in it / adds a line |
 //! | `append-to TEXT PATH` | the same with the words the other way round, as an editor gets them |
-//! | `wait-for PATH` | waits until the file exists |
+//! | `wait-for PATH` / `print-until PATH` | waits until the file exists / prints `waiting` every few milliseconds until then |
 //! | `windows N` | N top-level windows; prints `closed` for each `WM_CLOSE`, goes on when none is left (Windows) |
 //! | `message-loop` | a message queue without a window; prints `quit` at `WM_QUIT` and goes on (Windows) |
 //! | `stdin-lines` | prints every line of stdin as it comes, until its end |
@@ -190,6 +190,13 @@ fn one(command: &str, words: &mut VecDeque<OsString>) -> Result<(), Failure> {
         "wait-for" => {
             let path = next(words)?;
             while !Path::new(&path).exists() {
+                sleep(LOOK_AGAIN);
+            }
+        }
+        "print-until" => {
+            let path = next(words)?;
+            while !Path::new(&path).exists() {
+                say("waiting")?;
                 sleep(LOOK_AGAIN);
             }
         }

@@ -3,16 +3,16 @@
 mod answer;
 mod perform;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::event::{Event, Limit, Order, RunId, Verb};
 use mainstay_core::exit::Exit;
 use mainstay_core::service::Service;
-use mainstay_core::spec::{Kind, Watch};
+use mainstay_core::spec::{HookPoint, Kind, Watch};
 use mainstay_core::status::Phase;
 use mainstay_core::time::Mono;
 use mainstay_os::owner::{Owner, Report, Request};
@@ -32,6 +32,7 @@ use crate::input::Input;
 use crate::journal::Journal;
 use crate::launch::Setting;
 use crate::output::{FileNews, Plane, PlaneNews};
+use crate::pack;
 use crate::specs::SpecFile;
 use crate::start::First;
 use crate::status::{Dates, now};
@@ -67,6 +68,10 @@ pub(crate) struct Guard {
     left: Arc<Notify>,
     /// Control server and orphan reaper; they end with the guard.
     _background: JoinSet<()>,
+    /// Logs of which a file was set aside that is not packed yet.
+    to_pack: BTreeSet<PathBuf>,
+    /// Answers that wait for the disk.
+    errands: JoinSet<()>,
     /// Attempts under way; each ends with the event that answers it.
     performers: JoinSet<Event>,
     running: Option<Running>,
@@ -192,6 +197,8 @@ impl Guard {
             questions,
             left,
             _background: background,
+            to_pack: BTreeSet::new(),
+            errands: JoinSet::new(),
             performers: JoinSet::new(),
             running: None,
             begun: RunId(0),
@@ -230,11 +237,12 @@ impl Guard {
                 Incoming::Adopt => self.adopt(),
                 Incoming::Limit(hit) => self.limit_hit(hit),
                 Incoming::Plane(PlaneNews::Ready(run)) => self.handle(Event::Ready(run)),
-                Incoming::Plane(PlaneNews::File(FileNews::Rotated(old))) => {
-                    self.handle(Event::Rotated(old.display().to_string()));
-                }
+                Incoming::Plane(PlaneNews::File(FileNews::Rotated { current, old })) => self.rotated(current, &old),
                 Incoming::Plane(PlaneNews::File(FileNews::Broken(what))) => self.record(What::Fault { what }),
                 Incoming::Plane(PlaneNews::File(FileNews::Mended(what))) => self.record(What::Mended { what }),
+                Incoming::Plane(PlaneNews::File(FileNews::LeftOut { path, lines, bytes, why })) => {
+                    self.record(What::LeftOut { file: path.display().to_string(), lines, bytes, why });
+                }
                 Incoming::Performed(event) => self.performed(event),
                 Incoming::Seen(event) => self.handle(event),
                 Incoming::FileChanged(path) => self.handle(Event::FileChanged(path)),
@@ -402,6 +410,24 @@ impl Guard {
             self.hook_took = over.map(|index| self.hooks.swap_remove(index).began.elapsed());
         }
         self.handle(event);
+        self.pack();
+    }
+
+    /// A log file was set aside: its hook first, packed when nobody needs it as it is.
+    fn rotated(&mut self, current: PathBuf, old: &Path) {
+        self.to_pack.insert(current);
+        self.handle(Event::Rotated(old.display().to_string()));
+        self.pack();
+    }
+
+    fn pack(&mut self) {
+        if self.to_pack.is_empty() || self.hooks.iter().any(|hook| hook.point == HookPoint::OnRotate) {
+            return;
+        }
+        let logs = std::mem::take(&mut self.to_pack);
+        if let Err(what) = pack::start(&logs, self.service.spec().log.keeping.rotate.compress) {
+            self.record(What::Fault { what });
+        }
     }
 
     /// The service has ended and no restart is wanted: an owner that shows states shall show this one.

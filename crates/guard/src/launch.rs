@@ -124,7 +124,7 @@ pub(crate) fn destinations(layout: &Layout, name: &str, launch: &Launch, log: &L
         managed: log.managed.then(|| layout.output(name)),
         stdout: raw(&log.stdout),
         stderr: raw(&log.stderr),
-        rotate: log.rotate,
+        keeping: log.keeping.clone(),
     }
 }
 

@@ -18,6 +18,7 @@ mod input;
 mod journal;
 mod launch;
 mod output;
+pub mod pack;
 mod probe;
 mod specs;
 mod start;

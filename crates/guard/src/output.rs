@@ -1,23 +1,35 @@
-//! The data plane: reads what the program prints and keeps it, on a thread of its own, so that a slow disk delays no decision.
+//! The data plane: reads what the program prints and keeps it, on threads of its own, so that a slow disk delays no decision.
+//!
+//! One thread reads pipes (`pump.rs`) and decides what is to be written (`keeper.rs`); another, begun with the first output, writes
+//! files (`writer.rs`). Between them is a queue (`queue.rs`) with a limit; when it is full, `log.on-full` decides.
 //!
 //! Bytes never pass through the machine. The guard hands over each run's pipes with [`Plane::begin`], and when the main process has
 //! ended it asks [`Plane::drain`] for the last words: what the program wrote before its end is in the files before its exit record.
 
+mod calendar;
 mod cri;
 mod file;
+mod filter;
+mod keeper;
 mod pump;
+mod queue;
+mod ready;
+mod series;
+mod tail;
+mod writer;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::{io, thread};
 
 use mainstay_core::event::RunId;
-use mainstay_core::spec::Rotate;
+use mainstay_core::spec::Keeping;
 use mainstay_os::tree::Output;
+use mainstay_wire::record::Missing;
 use regex_lite::Regex;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use file::FileNews;
+pub(crate) use queue::Outcomes;
 
 /// Commands under way; the guard sends at most a few a run.
 const COMMANDS_MAX: usize = 16;
@@ -46,7 +58,7 @@ pub(crate) struct Destinations {
     /// The exact bytes of standard error; may be the same file.
     pub(crate) stderr: Option<PathBuf>,
     /// For all of them.
-    pub(crate) rotate: Rotate,
+    pub(crate) keeping: Keeping,
 }
 
 /// What the plane tells.
@@ -54,18 +66,49 @@ pub(crate) struct Destinations {
 pub(crate) enum PlaneNews {
     /// The line that makes a run ready was printed.
     Ready(RunId),
-    /// A file broke or is mended.
+    /// Something happened to a file.
     File(FileNews),
+}
+
+/// News of a log file, for the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileNews {
+    /// It can't be written, or not be set aside.
+    Broken(String),
+    /// It is written again.
+    Mended(String),
+    /// It was begun anew.
+    Rotated { current: PathBuf, old: PathBuf },
+    /// Something is missing from it.
+    LeftOut { path: PathBuf, lines: u64, bytes: u64, why: Missing },
 }
 
 #[derive(Debug)]
 enum Command {
-    Begin { run: RunId, output: Output, to: Destinations, ready: Option<Regex>, ended: oneshot::Sender<Vec<String>> },
-    Prepare { to: Destinations },
-    Beside { output: Output },
-    Watch { run: RunId, ready: Option<Regex> },
-    Rotation(Rotate),
-    Drain { reply: oneshot::Sender<Vec<String>> },
+    Begin {
+        run: RunId,
+        output: Output,
+        to: Box<Destinations>,
+        ready: Option<Regex>,
+        ended: oneshot::Sender<Vec<String>>,
+    },
+    Prepare {
+        to: Box<Destinations>,
+    },
+    Beside {
+        output: Output,
+    },
+    Watch {
+        run: RunId,
+        ready: Option<Regex>,
+    },
+    Direct(Box<Destinations>),
+    Rotate {
+        reply: oneshot::Sender<Outcomes>,
+    },
+    Drain {
+        reply: oneshot::Sender<Vec<String>>,
+    },
 }
 
 impl Plane {
@@ -83,12 +126,12 @@ impl Plane {
     pub(crate) fn begin(&self, run: RunId, output: Output, to: Destinations, ready: Option<Regex>) {
         let (ended, receiver) = oneshot::channel();
         *self.ended.borrow_mut() = Some(receiver);
-        self.send(Command::Begin { run, output, to, ready, ended });
+        self.send(Command::Begin { run, output, to: Box::new(to), ready, ended });
     }
 
     /// Where output goes before there is a run: a hook may come first.
     pub(crate) fn prepare(&self, to: Destinations) {
-        self.send(Command::Prepare { to });
+        self.send(Command::Prepare { to: Box::new(to) });
     }
 
     /// Reads the output of something that helps the service: a hook, a stop command.
@@ -103,9 +146,16 @@ impl Plane {
         self.send(Command::Watch { run, ready });
     }
 
-    /// Begins files anew by another rule.
-    pub(crate) fn rotation(&self, rotate: Rotate) {
-        self.send(Command::Rotation(rotate));
+    /// Keeps the output of what runs by another rule.
+    pub(crate) fn direct(&self, to: Destinations) {
+        self.send(Command::Direct(Box::new(to)));
+    }
+
+    /// Begins all files anew that have anything in them; answers when it is done.
+    pub(crate) fn rotate(&self) -> oneshot::Receiver<Outcomes> {
+        let (reply, receiver) = oneshot::channel();
+        self.send(Command::Rotate { reply });
+        receiver
     }
 
     /// Everything that was in the pipes is in the files; answers with the last lines.

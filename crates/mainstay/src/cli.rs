@@ -9,6 +9,7 @@ mod list;
 mod logs;
 mod orders;
 mod records;
+mod rotate;
 mod scale;
 mod select;
 mod self_cmd;
@@ -70,6 +71,8 @@ enum Verb {
     Continue(orders::Tell),
     /// Make programs read their configuration again, without a restart.
     Reload(orders::Tell),
+    /// Set log files aside now and begin new ones
+    Rotate(rotate::Rotate),
     /// Send a line to a program's standard input: mainstay send console say hello
     Send(send::Send),
     /// Set how many instances of a service there are: mainstay scale web 3
@@ -181,6 +184,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Pause(verb) => verb.run(&context, orders::Told::Pause).await,
             Verb::Continue(verb) => verb.run(&context, orders::Told::Continue).await,
             Verb::Reload(verb) => verb.run(&context, orders::Told::Reload).await,
+            Verb::Rotate(verb) => verb.run(&context).await,
             Verb::Send(verb) => verb.run(&context).await,
             Verb::Scale(verb) => verb.run(&context).await,
             Verb::Tree(verb) => verb.run(&context).await,

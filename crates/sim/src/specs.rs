@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_core::spec::{
     Account, After, Ask, Awaited, Env, ExitKey, Follow, Hook, HookPoint, Hooks, Kind, Launch, Log, OnExit, Probe,
-    Quarantine, Ready, Reload, Resources, Restart, RestartOn, Rotate, Spec, StartMode, Stdin, Step, Stop, Until, Watch,
+    Quarantine, Ready, Reload, Resources, Restart, RestartOn, Spec, StartMode, Stdin, Step, Stop, Until, Watch,
 };
 
 use crate::chance::Chance;
@@ -40,12 +40,7 @@ pub(crate) fn spec(number: u64) -> Spec {
         stop: stop(chance),
         reload: chance.percent(50).then_some(Reload::Signal(1)),
         watch: chance.percent(40).then(|| watch(chance)),
-        log: Log {
-            managed: true,
-            stdout: chance.percent(20).then(|| "/var/log/out".into()),
-            stderr: None,
-            rotate: Rotate { size_bytes: 1 << 20, keep: 3 },
-        },
+        log: Log { stdout: chance.percent(20).then(|| "/var/log/out".into()), ..Log::default() },
     }
 }
 

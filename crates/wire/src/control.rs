@@ -53,6 +53,8 @@ pub enum Ask {
     Continue,
     /// Make the program read its configuration again.
     Reload,
+    /// Begin every log file anew that has anything in it; answered when it is done.
+    Rotate,
     /// Read the spec again. With `hold`, what would replace the running program waits for the next start.
     Apply {
         /// Only what the running program needn't be replaced for.

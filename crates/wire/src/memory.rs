@@ -129,7 +129,8 @@ impl Memory {
                 self.wanted = Some(false);
                 self.done = true;
             }
-            What::SpawnFailed { .. } | What::SpecRefused { .. } | What::Fault { .. } | What::Mended { .. } => {}
+            What::SpawnFailed { .. } | What::SpecRefused { .. } => {}
+            What::Fault { .. } | What::Mended { .. } | What::LeftOut { .. } => {}
         }
     }
 

@@ -142,6 +142,18 @@ pub enum What {
     Fault { what: String },
     /// A fault is over.
     Mended { what: String },
+    /// Output is missing from a log file: it could not be written in time, or was more than the rate limit.
+    LeftOut { file: String, lines: u64, bytes: u64, why: Missing },
+}
+
+/// Why output was left out of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// `log.on-full`: it could not be written in time.
+    Full,
+    /// `log.rate-limit`.
+    RateLimit,
 }
 
 /// The result of a hook that ended well.
@@ -186,7 +198,9 @@ impl What {
             Self::Exited { asked: false, .. } | Self::SpawnFailed { .. } | Self::ReadyTimedOut { .. } => {
                 Weight::Warning
             }
-            Self::Unkillable { .. } | Self::SpecRefused { .. } | Self::Fault { .. } => Weight::Warning,
+            Self::Unkillable { .. } | Self::SpecRefused { .. } | Self::Fault { .. } | Self::LeftOut { .. } => {
+                Weight::Warning
+            }
             Self::AdoptFailed { .. }
             | Self::Skipped { .. }
             | Self::Followed { .. }
@@ -426,6 +440,13 @@ impl fmt::Display for What {
             }
             Self::Fault { what } => f.write_str(what),
             Self::Mended { what } => f.write_str(what),
+            Self::LeftOut { file, lines, bytes, why } => {
+                let why = match why {
+                    Missing::Full => "could not be written in time (log.on-full)",
+                    Missing::RateLimit => "were more than log.rate-limit",
+                };
+                write!(f, "{lines} lines, {bytes} bytes are missing from {file}: they {why}")
+            }
         }
     }
 }

@@ -26,6 +26,11 @@ const WAIT_FIRST: Duration = Duration::from_millis(250);
 /// The longest.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// A guard listens some milliseconds after its start; under a heavy load a second or two.
+const LISTENS_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Until then it is tried again after this.
+const LISTENS_LOOK: Duration = Duration::from_millis(10);
+
 /// Guards told something at the same time.
 const AT_ONCE_MAX: usize = 64;
 
@@ -73,10 +78,14 @@ struct Guard {
     retiring: Option<Hurry>,
 }
 
+/// One process for ever: pid and start stamp.
+type Process = (u32, u64);
+
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Alive {
         since: Instant,
+        process: Process,
     },
     /// Nothing lives until the wait is over.
     Waiting,
@@ -222,16 +231,16 @@ impl Guards {
     /// Takes a running guard over or starts one.
     fn begin(&mut self, name: &str, text: String, wait: Duration) {
         let watched = match running(&self.setup.layout, name) {
-            Ok(Some(watched)) => {
+            Ok(Some((watched, process))) => {
                 self.say(&format!("{name}: guard taken over (pid {})", watched.pid()));
-                Ok(watched)
+                Ok((watched, process))
             }
             Ok(None) => self.spawn(name),
             Err(error) => Err(error),
         };
         match watched {
-            Ok(mut watched) => {
-                let (dying, stage) = (name.to_owned(), Stage::Alive { since: Instant::now() });
+            Ok((mut watched, process)) => {
+                let (dying, stage) = (name.to_owned(), Stage::Alive { since: Instant::now(), process });
                 self.deaths.spawn(async move {
                     watched.exited().await;
                     dying
@@ -256,14 +265,15 @@ impl Guards {
         self.guards.insert(name.to_owned(), Guard { text, stage: Stage::Waiting, wait: next, retiring: None });
     }
 
-    fn spawn(&self, name: &str) -> io::Result<Watched> {
+    fn spawn(&self, name: &str) -> io::Result<(Watched, Process)> {
         let mut args: Vec<OsString> = vec!["guard".into(), name.into(), "--owner".into(), "up".into()];
         if let Some(home) = &self.setup.layout.home {
             args.extend(["--home".into(), home.into()]);
         }
         let (pid, stamp) = process::spawn_detached(&self.setup.binary, &args, &environment::inherited())?;
         // One that is gone already is told as a death at once.
-        Watched::open(pid, stamp)?.ok_or_else(|| io::Error::other("it ended at once"))
+        let watched = Watched::open(pid, stamp)?.ok_or_else(|| io::Error::other("it ended at once"))?;
+        Ok((watched, (pid, stamp)))
     }
 
     /// A guard ended that should live: another takes its place at once, unless it keeps dying at its start.
@@ -278,7 +288,7 @@ impl Guards {
         }
         match guard.stage {
             Stage::Waiting => self.begin(name, guard.text, guard.wait),
-            Stage::Alive { since } if since.elapsed() >= STABLE_AFTER => {
+            Stage::Alive { since, .. } if since.elapsed() >= STABLE_AFTER => {
                 self.say(&format!("{name}: its guard ended; a new one starts"));
                 self.begin(name, guard.text, Duration::ZERO);
             }
@@ -308,8 +318,8 @@ impl Guards {
             if told.len() >= AT_ONCE_MAX {
                 complain(self.setup.print, told.join_next().await);
             }
-            let (layout, name) = (layout.clone(), name.clone());
-            told.spawn(async move { tell(&layout, &name, hurry).await });
+            let (layout, name, process) = (layout.clone(), name.clone(), guard.process());
+            told.spawn(async move { tell(&layout, &name, process, hurry).await });
         }
         while let Some(complaint) = told.join_next().await {
             complain(self.setup.print, Some(complaint));
@@ -322,13 +332,21 @@ impl Guards {
             return;
         }
         guard.retiring = Some(hurry);
-        if let Some(complaint) = tell(&self.setup.layout, name, hurry).await {
+        let process = guard.process();
+        if let Some(complaint) = tell(&self.setup.layout, name, process, hurry).await {
             self.say(&complaint);
         }
     }
 }
 
 impl Guard {
+    fn process(&self) -> Option<Process> {
+        match self.stage {
+            Stage::Alive { process, .. } => Some(process),
+            Stage::Waiting => None,
+        }
+    }
+
     /// It knows already, with as much hurry.
     fn is_told(&self, hurry: Hurry) -> bool {
         self.retiring.is_some_and(|told| told >= hurry)
@@ -336,8 +354,14 @@ impl Guard {
 }
 
 /// Tells one guard to end; answers with a complaint if it can't be told.
-async fn tell(layout: &Layout, name: &str, hurry: Hurry) -> Option<String> {
+async fn tell(layout: &Layout, name: &str, process: Option<Process>, hurry: Hurry) -> Option<String> {
     let mut told = client::ask(layout, name, hurry.ask()).await;
+    // One that has just been started does not listen yet; without the order it would live for ever.
+    let until = Instant::now() + LISTENS_AFTER_MAX;
+    while matches!(told, Err(AskError::NotRunning(_))) && lives(process) && Instant::now() < until {
+        sleep_until(Instant::now() + LISTENS_LOOK).await;
+        told = client::ask(layout, name, hurry.ask()).await;
+    }
     if hurry == Hurry::WithoutAsking && told.is_ok() {
         told = client::ask(layout, name, Ask::Kill).await;
     }
@@ -346,6 +370,10 @@ async fn tell(layout: &Layout, name: &str, hurry: Hurry) -> Option<String> {
         Ok(_) | Err(AskError::NotRunning(_)) => None,
         Err(error) => Some(format!("{name}: {error}")),
     }
+}
+
+fn lives(process: Option<Process>) -> bool {
+    process.is_some_and(|(pid, stamp)| matches!(Watched::open(pid, stamp), Ok(Some(_))))
 }
 
 fn complain(print: fn(&str), told: Option<Result<Option<String>, JoinError>>) {
@@ -359,11 +387,12 @@ fn instances(count: u32) -> &'static str {
 }
 
 /// The guard that holds the service's lock.
-fn running(layout: &Layout, name: &str) -> io::Result<Option<Watched>> {
+fn running(layout: &Layout, name: &str) -> io::Result<Option<(Watched, Process)>> {
     let Some(note) = files::lock_note(&layout.lock(name))? else { return Ok(None) };
     let mut fields = note.split_whitespace().map(str::parse::<u64>);
     let (Some(Ok(pid)), Some(Ok(stamp))) = (fields.next(), fields.next()) else {
         return Err(io::Error::other(format!("its lock is held by somebody unknown ({note:?})")));
     };
-    Watched::open(u32::try_from(pid).unwrap_or(0), stamp)
+    let pid = u32::try_from(pid).unwrap_or(0);
+    Ok(Watched::open(pid, stamp)?.map(|watched| (watched, (pid, stamp))))
 }

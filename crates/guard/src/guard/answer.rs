@@ -1,5 +1,7 @@
 //! Answers what clients ask over the control channel.
 
+use std::time::Duration;
+
 use mainstay_core::event::{Event, Order, Verb};
 use mainstay_core::spec::Spec;
 use mainstay_wire::control::{Answer, Ask, Code, Place, Refusal};
@@ -10,11 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Guard;
 use crate::control::Question;
+use crate::launch;
 use crate::specs::Reading;
 use crate::status;
 
 /// Clients that wait for a state.
 const WAITERS_MAX: usize = 256;
+
+/// A disk that takes longer has trouble of its own.
+const ROTATE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A client that is told of every change.
 pub(super) struct Follower {
@@ -57,6 +63,7 @@ impl Guard {
             Ask::Pause => self.order(Verb::Pause, by),
             Ask::Continue => self.order(Verb::Continue, by),
             Ask::Reload => self.order(Verb::Reload, by),
+            Ask::Rotate => return self.rotate(reply),
             Ask::Apply { hold } => self.with_fresh_spec(hold),
             Ask::Send { text } => self.send(text),
             Ask::Follow { dependent } => {
@@ -88,6 +95,24 @@ impl Guard {
             Some(None) => cannot("its standard input is not kept open; set stdin = \"open\""),
             Some(Some(input)) => input.send(text).or_else(cannot),
         }
+    }
+
+    /// Answers when the disk has done it; the loop goes on meanwhile.
+    fn rotate(&mut self, reply: oneshot::Sender<Answer>) {
+        let (outcomes, status, name) = (self.plane.rotate(), self.status(), self.name.clone());
+        self.errands.spawn(async move {
+            let answer = match tokio::time::timeout(ROTATE_LIMIT, outcomes).await {
+                Ok(Ok(outcomes)) => match outcomes.into_iter().find_map(Result::err) {
+                    None => Answer::Ok(status),
+                    Some(why) => Answer::Error(refusal(Code::Refused, why)),
+                },
+                Ok(Err(_)) | Err(_) => {
+                    let why = format!("cannot rotate the logs of {name}: they are not written within {ROTATE_LIMIT:?}");
+                    Answer::Error(refusal(Code::Refused, why))
+                }
+            };
+            drop(reply.send(answer));
+        });
     }
 
     fn follow(&mut self, dependent: Option<String>, news: Option<mpsc::Sender<ServiceStatus>>) {
@@ -164,8 +189,10 @@ impl Guard {
     }
 
     fn take_spec(&mut self, spec: Spec) {
-        self.plane.rotation(spec.log.rotate);
         self.handle(Event::SpecChanged(Box::new(spec)));
+        // What runs keeps its files; how they are kept is taken over at once.
+        let spec = self.service.spec();
+        self.plane.direct(launch::destinations(&self.layout, &self.name, &spec.launch, &spec.log));
         self.watch_files();
     }
 

@@ -24,6 +24,38 @@ impl Stream {
 /// A longer line is written in parts, so that memory stays bounded whatever is printed. The same limit as containerd's.
 pub(crate) const PART_BYTES_MAX: usize = 16 << 10;
 
+/// The time of entries as they have it; made once for all that was read together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp([u8; STAMP_BYTES]);
+
+/// Nanoseconds always in nine digits, so that text order is time order.
+const STAMP_BYTES: usize = "2026-11-23T05:00:00.123456789Z".len();
+
+/// What an entry has before its text: time, stream, tag and the spaces between.
+pub(crate) const HEAD_BYTES: usize = STAMP_BYTES + " stdout F ".len();
+
+impl Stamp {
+    pub(crate) fn at(now: Timestamp) -> Self {
+        let mut stamp = [b'0'; STAMP_BYTES];
+        // A clock before the year 0 or after 9999 would have another length.
+        let text = format!("{now:.9}");
+        if text.len() == STAMP_BYTES {
+            stamp.copy_from_slice(text.as_bytes());
+        }
+        Self(stamp)
+    }
+}
+
+/// One entry.
+pub(crate) fn entry(stamp: Stamp, stream: Stream, tag: u8, parts: [&[u8]; 2], out: &mut Vec<u8>) {
+    out.extend_from_slice(&stamp.0);
+    out.push(b' ');
+    out.extend_from_slice(stream.word().as_bytes());
+    out.extend_from_slice(&[b' ', tag, b' ']);
+    parts.into_iter().for_each(|part| out.extend_from_slice(part));
+    out.push(b'\n');
+}
+
 /// Cuts one stream. Holds at most the unfinished part of one line.
 #[derive(Debug)]
 pub(crate) struct Cutter {
@@ -36,22 +68,28 @@ impl Cutter {
         Self { stream, pending: Vec::new() }
     }
 
-    /// Appends the entries that `bytes` complete to `out` and passes each completed line or part to `line`.
-    pub(crate) fn cut(&mut self, now: Timestamp, bytes: &[u8], out: &mut Vec<u8>, mut line: impl FnMut(&[u8])) {
+    /// Appends the entries that `bytes` complete to `out`.
+    pub(crate) fn cut(&mut self, stamp: Stamp, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (head, tail) = rest.split_at(end);
-            self.hold(now, head, out, &mut line);
-            self.emit(now, b'F', out, &mut line);
+            if self.pending.is_empty() && head.len() <= PART_BYTES_MAX {
+                // Most lines come whole and are copied once.
+                entry(stamp, self.stream, b'F', [head, b""], out);
+            } else {
+                let head = self.hold(stamp, head, out);
+                self.emit(stamp, b'F', head, out);
+            }
             rest = tail.get(1..).unwrap_or_default();
         }
-        self.hold(now, rest, out, &mut line);
+        let rest = self.hold(stamp, rest, out);
+        self.pending.extend_from_slice(rest);
     }
 
     /// Writes what is held although its line is not finished: as `P` when more may come, as `F` when the stream has ended.
-    pub(crate) fn flush(&mut self, now: Timestamp, ended: bool, out: &mut Vec<u8>, mut line: impl FnMut(&[u8])) {
+    pub(crate) fn flush(&mut self, stamp: Stamp, ended: bool, out: &mut Vec<u8>) {
         if !self.pending.is_empty() {
-            self.emit(now, if ended { b'F' } else { b'P' }, out, &mut line);
+            self.emit(stamp, if ended { b'F' } else { b'P' }, b"", out);
         }
     }
 
@@ -60,22 +98,18 @@ impl Cutter {
         !self.pending.is_empty()
     }
 
-    fn hold(&mut self, now: Timestamp, mut bytes: &[u8], out: &mut Vec<u8>, line: &mut impl FnMut(&[u8])) {
+    /// Writes parts until the rest fits behind what is pending; returns it.
+    fn hold<'b>(&mut self, stamp: Stamp, mut bytes: &'b [u8], out: &mut Vec<u8>) -> &'b [u8] {
         while self.pending.len() + bytes.len() > PART_BYTES_MAX {
             let (fits, rest) = bytes.split_at(PART_BYTES_MAX - self.pending.len());
-            self.pending.extend_from_slice(fits);
-            self.emit(now, b'P', out, line);
+            self.emit(stamp, b'P', fits, out);
             bytes = rest;
         }
-        self.pending.extend_from_slice(bytes);
+        bytes
     }
 
-    fn emit(&mut self, now: Timestamp, tag: u8, out: &mut Vec<u8>, line: &mut impl FnMut(&[u8])) {
-        // Nanoseconds always in nine digits, so that text order is time order.
-        out.extend_from_slice(format!("{now:.9} {} {} ", self.stream.word(), char::from(tag)).as_bytes());
-        out.extend_from_slice(&self.pending);
-        out.push(b'\n');
-        line(&self.pending);
+    fn emit(&mut self, stamp: Stamp, tag: u8, more: &[u8], out: &mut Vec<u8>) {
+        entry(stamp, self.stream, tag, [&self.pending, more], out);
         self.pending.clear();
     }
 }
@@ -86,12 +120,16 @@ mod tests {
 
     use super::*;
 
+    fn stamp() -> Stamp {
+        Stamp::at(Timestamp::UNIX_EPOCH)
+    }
+
     fn entries(chunks: &[&[u8]]) -> Vec<u8> {
         let (mut cutter, mut out) = (Cutter::new(Stream::Stdout), Vec::new());
         for chunk in chunks {
-            cutter.cut(Timestamp::UNIX_EPOCH, chunk, &mut out, |_| {});
+            cutter.cut(stamp(), chunk, &mut out);
         }
-        cutter.flush(Timestamp::UNIX_EPOCH, true, &mut out, |_| {});
+        cutter.flush(stamp(), true, &mut out);
         out
     }
 
@@ -121,7 +159,7 @@ mod tests {
     fn a_line_without_end_is_written_in_bounded_parts() {
         let (mut cutter, mut out) = (Cutter::new(Stream::Stderr), Vec::new());
         for _ in 0..100 {
-            cutter.cut(Timestamp::UNIX_EPOCH, &[b'x'; 10_000], &mut out, |_| {});
+            cutter.cut(stamp(), &[b'x'; 10_000], &mut out);
             assert!(cutter.pending.len() <= PART_BYTES_MAX);
         }
         assert!(out.starts_with(b"1970-01-01T00:00:00.000000000Z stderr P xxx"));
@@ -130,13 +168,14 @@ mod tests {
     #[test]
     fn a_prompt_is_shown_as_a_part_and_its_line_goes_on() {
         let (mut cutter, mut out) = (Cutter::new(Stream::Stdout), Vec::new());
-        cutter.cut(Timestamp::UNIX_EPOCH, b"password: ", &mut out, |_| {});
-        cutter.flush(Timestamp::UNIX_EPOCH, false, &mut out, |_| {});
-        cutter.cut(Timestamp::UNIX_EPOCH, b"ok\n", &mut out, |_| {});
+        cutter.cut(stamp(), b"password: ", &mut out);
+        cutter.flush(stamp(), false, &mut out);
+        cutter.cut(stamp(), b"ok\n", &mut out);
         assert_eq!(joined(&out), b"password: ok\n");
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn every_byte_comes_back(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40_000), 0..6)) {
             let mut bytes = chunks.concat();

@@ -1,38 +1,44 @@
-//! The plane's thread: one small task for each pipe, all writing through one [`Keeper`].
+//! The plane's reading thread: one small task for each pipe, all passing through one [`Keeper`] to one [`Queue`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use mainstay_core::event::RunId;
-use mainstay_core::time::Mono;
 use mainstay_os::pipe::{RawReader, Reader};
-use mainstay_os::{clock, tree::Output};
-use regex_lite::Regex;
+use mainstay_os::tree::Output;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::cri::{Cutter, Stream};
-use super::file::{FileNews, LogFile};
-use super::{Command, Destinations, PlaneNews, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
+use super::cri::Stream;
+use super::keeper::{Admitted, Keeper, Source};
+use super::queue::Queue;
+use super::{Command, PlaneNews};
 
 /// Each pipe waits with a buffer this small: a machine may have hundreds of guards whose programs are silent.
 const WAIT_BYTES: usize = 2 << 10;
-/// What does not fit is read in one go with this one, made when it is first needed. A pipe holds 64 KiB on both systems.
+/// What does not fit is read in one go with this one, made when it is first needed. A pipe holds as much on both systems …
 const READ_BYTES: usize = 64 << 10;
+/// … until it was full once: then it is made larger where the system can, and read in larger pieces.
+const FLOOD_BYTES: usize = 256 << 10;
+/// The size of a pipe that was full once.
+const PIPE_BYTES: usize = 1 << 20;
+/// What is cut and queued at once where lines are looked at: a line feed becomes an entry of 41 bytes.
+const SLICE_BYTES: usize = 8 << 10;
+/// What is read in one turn, so that the other pipe and orders have theirs.
+const TURN_BYTES_MAX: usize = 1 << 20;
 /// What a drain reads of one pipe at most: a grandchild that floods it can't hold the exit up.
-const DRAIN_BYTES_MAX: usize = 1 << 20;
+const DRAIN_BYTES_MAX: usize = 2 << 20;
+/// What is left in the pipes may wait so long for room in the queue; the guard waits a little longer.
+const DRAIN_WAIT: Duration = Duration::from_millis(1500);
 /// An unfinished line is shown after this long.
 const PART_AFTER: Duration = Duration::from_millis(500);
 
 /// Serves until the guard's end is dropped.
 pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sender<PlaneNews>) {
     let local = LocalSet::new();
-    let keeper = Rc::new(RefCell::new(Keeper::new(news)));
+    let queue = Rc::new(Queue::new(news.clone()));
+    let plane = Plane { keeper: Rc::new(RefCell::new(Keeper::new(Rc::clone(&queue)))), queue, news };
     local
         .run_until(async {
             let mut pumps: Vec<Pump> = Vec::new();
@@ -42,33 +48,44 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
                         // Helpers outlive a run.
                         pumps.iter().filter(|pump| pump.of_run).for_each(|pump| pump.task.abort());
                         pumps.retain(|pump| !pump.of_run && !pump.task.is_finished());
-                        keeper.borrow_mut().begin(run, to, ready);
-                        pumps.extend(Pump::pair(output, &keeper, Some(ended)));
+                        plane.queue.hurry(None);
+                        plane.keeper.borrow_mut().begin(run, *to, ready);
+                        pumps.extend(Pump::pair(output, &plane, Some(ended)));
                     }
                     Command::Prepare { to } => {
-                        let mut keeper = keeper.borrow_mut();
-                        if keeper.to.is_none() {
-                            keeper.direct(to);
+                        let mut keeper = plane.keeper.borrow_mut();
+                        if !keeper.is_directed() {
+                            keeper.direct(*to);
                         }
                     }
                     Command::Beside { output } => {
                         pumps.retain(|pump| !pump.task.is_finished());
-                        pumps.extend(Pump::pair(output, &keeper, None));
+                        pumps.extend(Pump::pair(output, &plane, None));
                     }
-                    Command::Watch { run, ready } => {
-                        keeper.borrow_mut().ready = ready.map(|pattern| (run, pattern));
-                    }
-                    Command::Rotation(rotate) => {
-                        keeper.borrow_mut().files.iter_mut().for_each(|file| file.set_rotate(rotate))
+                    Command::Watch { run, ready } => plane.keeper.borrow_mut().watch(run, ready),
+                    Command::Direct(to) => plane.keeper.borrow_mut().direct(*to),
+                    Command::Rotate { reply } => {
+                        let outcomes = plane.queue.rotate();
+                        tokio::task::spawn_local(async move { drop(reply.send(outcomes.await.unwrap_or_default())) });
                     }
                     Command::Drain { reply } => {
+                        plane.queue.hurry(Some(Instant::now() + DRAIN_WAIT));
                         drain(&pumps).await;
-                        drop(reply.send(keeper.borrow().tail()));
+                        drop(plane.queue.flush().await);
+                        drop(reply.send(plane.keeper.borrow().tail()));
                     }
                 }
             }
         })
         .await;
+}
+
+/// What all pumps share.
+#[derive(Clone)]
+struct Plane {
+    keeper: Rc<RefCell<Keeper>>,
+    queue: Rc<Queue>,
+    news: mpsc::Sender<PlaneNews>,
 }
 
 /// Who wants the last lines when both pipes of a run have ended.
@@ -82,28 +99,32 @@ struct Pump {
 }
 
 impl Pump {
-    fn pair(output: Output, keeper: &Rc<RefCell<Keeper>>, ended: Option<oneshot::Sender<Vec<String>>>) -> [Self; 2] {
+    fn pair(output: Output, plane: &Plane, ended: Option<oneshot::Sender<Vec<String>>>) -> [Self; 2] {
         let of_run = ended.is_some();
         let ended = Rc::new(Cell::new(ended));
         let mut pumps = [
-            Self::new(output.stdout, Stream::Stdout, keeper, Rc::clone(&ended)),
-            Self::new(output.stderr, Stream::Stderr, keeper, ended),
+            Self::new(output.stdout, Stream::Stdout, plane, Rc::clone(&ended)),
+            Self::new(output.stderr, Stream::Stderr, plane, ended),
         ];
         pumps.iter_mut().for_each(|pump| pump.of_run = of_run);
         pumps
     }
 
-    fn new(raw: RawReader, stream: Stream, keeper: &Rc<RefCell<Keeper>>, ended: Rc<Ended>) -> Self {
+    fn new(raw: RawReader, stream: Stream, plane: &Plane, ended: Rc<Ended>) -> Self {
         let (drains, requests) = mpsc::channel(1);
-        let keeper = Rc::clone(keeper);
+        let plane = plane.clone();
         let task = tokio::task::spawn_local(async move {
             // A pipe that can't be registered (no descriptors left) is closed: the program sees a broken pipe, not a hang.
             if let Ok(reader) = Reader::open(raw) {
-                pump(reader, Cutter::new(stream), stream, Rc::clone(&keeper), requests).await;
+                Pipe { reader, source: Source::new(stream), stream, plane: plane.clone(), is_wide: false }
+                    .pump(requests)
+                    .await;
             }
             // The second of the two; one that is aborted never comes here.
             if let Some(ended) = Rc::into_inner(ended).and_then(Cell::into_inner) {
-                drop(ended.send(keeper.borrow().tail()));
+                drop(plane.queue.flush().await);
+                let tail = plane.keeper.borrow().tail();
+                drop(ended.send(tail));
             }
         });
         Self { drains, task: task.abort_handle(), of_run: false }
@@ -120,179 +141,115 @@ async fn drain(pumps: &[Pump]) {
     }
 }
 
-async fn pump(
-    mut reader: Reader,
-    mut cutter: Cutter,
+/// One pipe and what becomes of its bytes.
+struct Pipe {
+    reader: Reader,
+    source: Source,
     stream: Stream,
-    keeper: Rc<RefCell<Keeper>>,
-    mut drains: mpsc::Receiver<oneshot::Sender<()>>,
-) {
-    let mut buffer = [0; WAIT_BYTES];
-    let mut part_due: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            read = reader.read(&mut buffer) => match read {
-                Ok(0) | Err(_) => break,
-                Ok(count) => {
-                    let mut keeper = keeper.borrow_mut();
-                    keeper.keep(&mut cutter, stream, buffer.get(..count).unwrap_or_default());
-                    if count == WAIT_BYTES {
-                        keeper.read(&mut reader, &mut cutter, stream, READ_BYTES);
+    plane: Plane,
+    is_wide: bool,
+}
+
+impl Pipe {
+    async fn pump(mut self, mut drains: mpsc::Receiver<oneshot::Sender<()>>) {
+        let mut buffer = [0; WAIT_BYTES];
+        let mut part_due: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                read = self.reader.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => {
+                        self.take(buffer.get(..count).unwrap_or_default()).await;
+                        if count == WAIT_BYTES && self.read(TURN_BYTES_MAX).await {
+                            break;
+                        }
+                    }
+                },
+                Some(done) = drains.recv() => {
+                    let ended = self.read(DRAIN_BYTES_MAX).await;
+                    self.flush(true).await;
+                    done.send(()).ok();
+                    if ended {
+                        break;
                     }
                 }
-            },
-            Some(done) = drains.recv() => {
-                let ended = keeper.borrow_mut().read(&mut reader, &mut cutter, stream, DRAIN_BYTES_MAX);
-                keeper.borrow_mut().flush(&mut cutter, true);
-                done.send(()).ok();
-                if ended {
-                    break;
+                () = sleep_until(part_due.unwrap_or_else(Instant::now)), if part_due.is_some() => {
+                    self.flush(false).await;
                 }
             }
-            () = sleep_until(part_due.unwrap_or_else(Instant::now)), if part_due.is_some() => {
-                keeper.borrow_mut().flush(&mut cutter, false);
-            }
+            part_due = self.source.holds().then(|| part_due.unwrap_or_else(|| Instant::now() + PART_AFTER));
+            self.tell().await;
         }
-        part_due = cutter.holds().then(|| part_due.unwrap_or_else(|| Instant::now() + PART_AFTER));
-        news(&keeper).await;
-    }
-    keeper.borrow_mut().flush(&mut cutter, true);
-    news(&keeper).await;
-}
-
-/// Passes on what the keeper has to tell, outside of any borrow.
-async fn news(keeper: &Rc<RefCell<Keeper>>) {
-    let (sender, pending) = {
-        let mut keeper = keeper.borrow_mut();
-        if keeper.pending.is_empty() {
-            return;
-        }
-        (keeper.news.clone(), std::mem::take(&mut keeper.pending))
-    };
-    for item in pending {
-        // Nobody listens only while the guard ends.
-        drop(sender.send(item).await);
-    }
-}
-
-/// Writes to every destination and remembers the last lines.
-struct Keeper {
-    news: mpsc::Sender<PlaneNews>,
-    pending: Vec<PlaneNews>,
-    to: Option<Destinations>,
-    files: Vec<LogFile>,
-    ready: Option<(RunId, Regex)>,
-    tail: VecDeque<String>,
-    entries: Vec<u8>,
-    buffer: Vec<u8>,
-}
-
-impl Keeper {
-    fn new(news: mpsc::Sender<PlaneNews>) -> Self {
-        let (pending, files, tail) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { news, pending, to: None, files, ready: None, tail, entries: Vec::new(), buffer: Vec::new() }
-    }
-
-    fn begin(&mut self, run: RunId, to: Destinations, ready: Option<Regex>) {
-        self.direct(to);
-        self.ready = ready.map(|pattern| (run, pattern));
-        self.tail.clear();
-    }
-
-    fn direct(&mut self, to: Destinations) {
-        let paths: Vec<PathBuf> = [&to.managed, &to.stdout, &to.stderr].into_iter().flatten().cloned().collect();
-        self.files.retain(|file| paths.iter().any(|path| path == file.path()));
-        for path in paths {
-            if !self.files.iter().any(|file| file.path() == path) {
-                self.files.push(LogFile::new(path, to.rotate));
-            }
-        }
-        self.files.iter_mut().for_each(|file| file.set_rotate(to.rotate));
-        self.to = Some(to);
-    }
-
-    fn keep(&mut self, cutter: &mut Cutter, stream: Stream, bytes: &[u8]) {
-        let raw = self.to.as_ref().and_then(|to| match stream {
-            Stream::Stdout => to.stdout.clone(),
-            Stream::Stderr => to.stderr.clone(),
-        });
-        if let Some(path) = raw {
-            self.write(&path, bytes);
-        }
-        self.lines(|now, out, line| cutter.cut(now, bytes, out, line));
+        self.flush(true).await;
+        self.tell().await;
     }
 
     /// Reads what is there now, but at most about `limit` bytes; `true`: the pipe has ended.
-    fn read(&mut self, reader: &mut Reader, cutter: &mut Cutter, stream: Stream, limit: usize) -> bool {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(buffer.len().max(WAIT_BYTES), 0);
+    async fn read(&mut self, limit: usize) -> bool {
+        let mut buffer = std::mem::take(&mut self.plane.keeper.borrow_mut().buffer);
         let mut total = 0;
         let mut ended = false;
         while total < limit && !ended {
-            match reader.try_read(&mut buffer) {
+            buffer.resize(if self.is_wide { FLOOD_BYTES } else { READ_BYTES }, 0);
+            match self.reader.try_read(&mut buffer) {
                 Ok(0) => ended = true,
                 Ok(count) => {
                     total += count;
-                    self.keep(cutter, stream, buffer.get(..count).unwrap_or_default());
-                    if count == buffer.len() {
-                        buffer.resize(READ_BYTES, 0);
+                    if count == READ_BYTES && !self.is_wide {
+                        self.is_wide = true;
+                        self.reader.widen(PIPE_BYTES);
+                    }
+                    buffer.truncate(count);
+                    let is_plain = self.plane.keeper.borrow().is_plain(self.stream);
+                    if is_plain && count >= READ_BYTES {
+                        let admitted = self.room().await;
+                        buffer = self.plane.keeper.borrow_mut().keep_whole(&self.source, buffer, admitted);
+                    } else {
+                        self.take(&buffer).await;
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) => ended = true,
             }
         }
-        self.buffer = buffer;
+        if buffer.capacity() <= FLOOD_BYTES {
+            self.plane.keeper.borrow_mut().buffer = buffer;
+        }
         ended
     }
 
-    fn flush(&mut self, cutter: &mut Cutter, ended: bool) {
-        self.lines(|now, out, line| cutter.flush(now, ended, out, line));
-    }
-
-    /// Lets `cut` make entries and lines, then writes the entries and looks at the lines.
-    fn lines(&mut self, cut: impl FnOnce(Timestamp, &mut Vec<u8>, &mut dyn FnMut(&[u8]))) {
-        let mut entries = std::mem::take(&mut self.entries);
-        let (tail, ready, pending) = (&mut self.tail, &mut self.ready, &mut self.pending);
-        cut(wall(), &mut entries, &mut |line| {
-            remember(tail, line);
-            let matched = ready.as_ref().is_some_and(|(_, pattern)| pattern.is_match(&String::from_utf8_lossy(line)));
-            if matched && let Some((run, _)) = ready.take() {
-                pending.push(PlaneNews::Ready(run));
-            }
-        });
-        let managed = self.to.as_ref().and_then(|to| to.managed.clone());
-        if let Some(path) = managed
-            && !entries.is_empty()
-        {
-            self.write(&path, &entries);
+    async fn take(&mut self, bytes: &[u8]) {
+        let step = if self.plane.keeper.borrow().is_plain(self.stream) { FLOOD_BYTES } else { SLICE_BYTES };
+        for slice in bytes.chunks(step) {
+            let admitted = self.room().await;
+            self.plane.keeper.borrow_mut().keep(&mut self.source, slice, admitted);
         }
-        entries.clear();
-        self.entries = entries;
     }
 
-    fn write(&mut self, path: &std::path::Path, bytes: &[u8]) {
-        let now = Mono(clock::now().0);
-        let Some(file) = self.files.iter_mut().find(|file| file.path() == path) else { return };
-        let news = file.write(now, wall(), bytes);
-        let rotated = file.take_rotated().map(FileNews::Rotated);
-        self.pending.extend(rotated.into_iter().chain(news).map(PlaneNews::File));
+    async fn flush(&mut self, ended: bool) {
+        let admitted = self.room().await;
+        self.plane.keeper.borrow_mut().flush(&mut self.source, ended, admitted);
     }
 
-    /// The last lines of the run. They stay until the next run begins: who is told unasked may be asking already.
-    fn tail(&self) -> Vec<String> {
-        self.tail.iter().cloned().collect()
+    /// Waits until the files have room, or may be left out.
+    async fn room(&self) -> Admitted {
+        let files = self.plane.keeper.borrow().files(self.stream).clone();
+        let mut admitted = Admitted { managed: false, raw: false };
+        if let Some(path) = files.managed {
+            admitted.managed = self.plane.queue.room(&path).await;
+        }
+        if let Some(path) = files.raw {
+            admitted.raw = self.plane.queue.room(&path).await;
+        }
+        admitted
     }
-}
 
-fn remember(tail: &mut VecDeque<String>, line: &[u8]) {
-    if tail.len() == TAIL_LINES_MAX {
-        tail.pop_front();
+    /// Passes on what the keeper has to tell, outside of any borrow.
+    async fn tell(&self) {
+        let pending = std::mem::take(&mut self.plane.keeper.borrow_mut().pending);
+        for item in pending {
+            // Nobody listens only while the guard ends.
+            drop(self.plane.news.send(item).await);
+        }
     }
-    let short = line.get(..line.len().min(TAIL_LINE_BYTES_MAX)).unwrap_or_default();
-    tail.push_back(String::from_utf8_lossy(short).trim_end_matches('\r').to_owned());
-}
-
-fn wall() -> Timestamp {
-    Timestamp::from_nanosecond(i128::from(clock::now().1)).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -89,6 +89,21 @@ fn a_stopped_service_stays_down_when_its_guard_dies() {
     assert_eq!(started, None);
 }
 
+/// Guards that have just been started do not listen yet.
+#[test]
+fn a_ctrl_c_right_after_the_start_reaches_everybody() {
+    for _ in 0..5 {
+        let mut world = World::new();
+        let names = ["a", "b", "c", "d"];
+        names.iter().for_each(|name| world.fixture(name, &["forever"], INTERRUPT));
+        world.up();
+        world.interrupt();
+        assert_eq!(world.up_ended(), 0);
+        names.iter().for_each(|name| assert!(world.holder(name).is_none()));
+        world.assert_no_orphan();
+    }
+}
+
 #[test]
 fn ctrl_c_stops_everything_in_reverse_order() {
     let mut world = World::new();

@@ -132,47 +132,6 @@ fn a_file_that_is_moved_or_deleted_is_begun_anew() {
     assert_eq!(world.look("web").unwrap().run, 1);
 }
 
-/// On Windows a folder with an open file in it can't be taken away; there its file is replaced by a folder.
-#[test]
-fn output_comes_back_when_its_place_was_taken_away() {
-    let mut world = World::new();
-    let server = world.server("web", &[], "");
-    world.up();
-    world.healthy(server);
-    let (folder, output) = (world.layout.logs_of("web"), world.layout.output("web"));
-    world.wait("the log begins", || output.exists().then_some(()));
-    #[cfg(unix)]
-    {
-        fs::remove_dir_all(&folder).unwrap();
-        fs::write(&folder, "in the way").unwrap();
-    }
-    #[cfg(windows)]
-    {
-        fs::rename(&output, folder.join("moved")).unwrap();
-        fs::create_dir(&output).unwrap();
-    }
-    let fault = |what: &What| matches!(what, What::Fault { what } if what.contains("its output is lost"));
-    world.wait("the fault is recorded", || {
-        print(server, 1);
-        world.events("web").iter().any(fault).then_some(())
-    });
-    // A megabyte into nothing: nobody waits for it.
-    print(server, 10_000);
-    #[cfg(unix)]
-    fs::remove_file(&folder).unwrap();
-    #[cfg(windows)]
-    fs::remove_dir(&output).unwrap();
-    let mended = |what: &What| matches!(what, What::Mended { what } if what.contains("bytes of output were lost"));
-    world.wait("it is mended", || {
-        print(server, 1);
-        world.events("web").iter().any(mended).then_some(())
-    });
-    assert!(fs::metadata(&output).unwrap().len() > 0);
-    let faults = world.events("web").into_iter().filter(fault).count();
-    assert_eq!(faults, 1, "told once");
-    assert_eq!(world.look("web").unwrap().run, 1);
-}
-
 #[cfg(unix)]
 #[test]
 fn a_renamed_folder_is_left_and_a_new_one_made() {

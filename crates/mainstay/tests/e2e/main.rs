@@ -21,6 +21,7 @@ mod guard;
 mod hooks;
 mod init;
 mod instances;
+mod keeping;
 mod kinds;
 mod launch;
 mod logs;

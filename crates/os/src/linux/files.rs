@@ -70,6 +70,12 @@ pub fn open_read(p: &Path) -> io::Result<File> {
     File::open(p)
 }
 
+/// Bytes of this folder's disk that we may still fill: statvfs(3), of a quota the system tells nothing here.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Whether the path still leads to this very file: not after it was renamed, deleted or replaced.
 pub fn same_file(f: &File, p: &Path) -> bool {
     match (f.metadata(), fs::metadata(p)) {

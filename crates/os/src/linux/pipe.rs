@@ -21,6 +21,12 @@ impl Reader {
         Receiver::from_owned_fd(raw.0).map(Reader)
     }
 
+    /// Lets the pipe hold as much, as far as the system does: fcntl(2), F_SETPIPE_SZ; /proc/sys/fs/pipe-max-size for plain users.
+    pub fn widen(&self, bytes: usize) {
+        // It works as it is, only slower.
+        let _ = rustix::pipe::fcntl_setpipe_size(&self.0, bytes);
+    }
+
     /// Waits for bytes; 0 once the last writer has closed its end. Cancel-safe.
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read(buf).await

@@ -16,8 +16,8 @@ use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE
 use windows_sys::Win32::Security::{OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID};
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_SHARE_DELETE, FILE_SHARE_READ,
-    FILE_SHARE_WRITE, GetFileInformationByHandle, LOCK_FILE_FLAGS, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY,
-    LockFileEx,
+    FILE_SHARE_WRITE, GetDiskFreeSpaceExW, GetFileInformationByHandle, LOCK_FILE_FLAGS, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
@@ -184,6 +184,15 @@ pub fn open_append(path: &Path) -> io::Result<File> {
 /// Opens a file that others write, move or delete meanwhile.
 pub fn open_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).share_mode(SHARE_ALL).open(path)
+}
+
+/// Bytes of this folder's disk that we may still fill, quotas counted: GetDiskFreeSpaceExW.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let path = win32::wide_path(folder)?;
+    let mut free = 0;
+    // SAFETY: the path ends with a NUL, the result lives, the other two are not wanted.
+    win32::check(unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, ptr::null_mut(), ptr::null_mut()) })?;
+    Ok(free)
 }
 
 /// Whether the path still leads to this very file.

@@ -15,6 +15,8 @@ mod stop;
 
 use mainstay_core::spec::Spec;
 
+pub(super) use log::day_name;
+
 use super::section::{Reader, Section};
 
 pub(super) fn spec(reader: &Reader<'_>, name: &str) -> Option<Spec> {
@@ -39,7 +41,7 @@ pub(super) fn spec(reader: &Reader<'_>, name: &str) -> Option<Spec> {
     let reload = root.take("reload", |key, value| reload::reload(reader, key, value));
     let can_reload = root.has("reload");
     let watch = root.take("watch", |key, value| reload::watch(reader, key, value, can_reload));
-    let log = root.take("log", |key, value| log::log(reader, key, value)).unwrap_or_else(log::default);
+    let log = root.take("log", |key, value| log::log(reader, key, value)).unwrap_or_default();
     root.finish();
     Some(Spec {
         name: name.to_owned(),

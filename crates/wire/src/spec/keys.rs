@@ -1,6 +1,7 @@
 //! Every key of a spec: the one table that the reader checks names against and that schema and reference are made from.
 
 mod life;
+mod log;
 mod program;
 mod resources;
 mod service;
@@ -102,7 +103,7 @@ pub const GROUPS: [Group; 14] = [
     Group { name: "stop", prefix: "stop", keys: life::STOP },
     Group { name: "reload", prefix: "reload", keys: life::RELOAD },
     Group { name: "watch", prefix: "watch", keys: life::WATCH },
-    Group { name: "log", prefix: "log", keys: program::LOG },
+    Group { name: "log", prefix: "log", keys: log::LOG },
 ];
 
 /// Keys that have another name now: the old one and the new one.

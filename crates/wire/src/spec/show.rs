@@ -4,11 +4,12 @@ mod program;
 
 use mainstay_core::signal;
 use mainstay_core::spec::{
-    After, Ask, Awaited, ExitKey, Follow, Hook, HookPoint, Kind, Names, OnExit, Probe, Reload, RestartOn, Spec,
-    StartMode, Step, Until, Watch,
+    After, Ask, Awaited, Compress, ExitKey, Follow, Hook, HookPoint, Kind, Multiline, Names, OnExit, OnFull, Period,
+    Probe, Reload, RestartOn, Rotate, Spec, StartMode, Step, Until, Watch,
 };
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
+use super::fields::day_name;
 use crate::units::duration_text;
 
 /// The spec as TOML with every key that has a value. Of a secret it has the file's name alone.
@@ -268,10 +269,74 @@ fn log(spec: &Spec) -> Table {
     if let Some(path) = &spec.log.stderr {
         table.insert("stderr", value(path));
     }
-    let mut rotate = InlineTable::new();
-    rotate.insert("size", size_text(spec.log.rotate.size_bytes).into());
-    rotate.insert("keep", i64::from(spec.log.rotate.keep).into());
-    table.insert("rotate", value(rotate));
+    let keeping = &spec.log.keeping;
+    let (on_full, wait) = match keeping.on_full {
+        OnFull::Block(wait) => ("block", Some(wait)),
+        OnFull::DropOldest => ("drop-oldest", None),
+        OnFull::DropNew => ("drop-new", None),
+    };
+    table.insert("on-full", value(on_full));
+    if let Some(wait) = wait {
+        table.insert("full-wait", value(duration_text(wait)));
+    }
+    if !keeping.redact.is_empty() {
+        table.insert("redact", texts(&keeping.redact));
+    }
+    if let Some(limit) = keeping.rate_limit {
+        let mut limits = InlineTable::new();
+        limits.insert("lines", i64::from(limit.lines).into());
+        limits.insert("per", duration_text(limit.per).into());
+        table.insert("rate-limit", value(limits));
+    }
+    match &spec.log.multiline {
+        Multiline::Off => drop(table.insert("multiline", value("off"))),
+        Multiline::Indented => drop(table.insert("multiline", value("indented"))),
+        Multiline::Start(pattern) => {
+            let mut start = InlineTable::new();
+            start.insert("start", pattern.into());
+            table.insert("multiline", value(start));
+        }
+    }
+    table.insert("rotate", value(rotate(&keeping.rotate)));
+    table
+}
+
+fn rotate(rotate: &Rotate) -> InlineTable {
+    let mut table = InlineTable::new();
+    table.insert("size", size_text(rotate.size_bytes).into());
+    if let Some(every) = rotate.every {
+        let (period, day) = match every.period {
+            Period::Hour => ("hour", None),
+            Period::Day => ("day", None),
+            Period::Week(day) => ("week", Some(day)),
+        };
+        table.insert("every", period.into());
+        if let Some(day) = day {
+            table.insert("on", day_name(day).into());
+        }
+        if every.period != Period::Hour {
+            table.insert("at", format!("{:02}:{:02}", every.minute / 60, every.minute % 60).into());
+        }
+        table.insert("utc", every.utc.into());
+    }
+    table.insert("at-start", rotate.at_start.into());
+    table.insert("copy", rotate.copy.into());
+    let compress = match rotate.compress {
+        Compress::None => "none",
+        Compress::Zstd => "zstd",
+        Compress::Gzip => "gzip",
+    };
+    table.insert("compress", compress.into());
+    table.insert("keep", i64::from(rotate.keep).into());
+    if let Some(keep_for) = rotate.keep_for {
+        table.insert("keep-for", duration_text(keep_for).into());
+    }
+    if let Some(bytes) = rotate.total_bytes {
+        table.insert("total", size_text(bytes).into());
+    }
+    if let Some(bytes) = rotate.keep_free_bytes {
+        table.insert("keep-free", size_text(bytes).into());
+    }
     table
 }
 

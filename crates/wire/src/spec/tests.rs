@@ -63,7 +63,10 @@ fn only_program_is_required_and_the_defaults_are_these() {
 
         [log]
         managed = true
-        rotate = { size = "64MiB", keep = 14 }
+        on-full = "block"
+        full-wait = "10s"
+        multiline = "off"
+        rotate = { size = "64MiB", at-start = false, copy = false, compress = "none", keep = 14 }
     "#]]
     .assert_eq(&show(&good("program = 'server'", Platform::Windows)));
     let linux = good("program = 'server'", Platform::Linux);

@@ -15,7 +15,7 @@ use expect_test::Expect;
 use crate::event::{HookEnd, Limit, Order, Record, Sight, Verb};
 use crate::spec::{
     Account, After, Ask, Awaited, Env, ExitKey, Follow, Hook, Hooks, Launch, Log, OnExit, Probe, Quarantine, Ready,
-    Reload, Resources, Restart, RestartOn, Rotate, Stdin, Step, Stop, Until, Watch,
+    Reload, Resources, Restart, RestartOn, Stdin, Step, Stop, Until, Watch,
 };
 use crate::time::Wall;
 
@@ -83,7 +83,7 @@ pub(super) fn spec() -> Spec {
                 Step { ask: Ask::Terminate, wait: Duration::ZERO },
             ],
         },
-        log: Log { managed: true, stdout: None, stderr: None, rotate: Rotate { size_bytes: 1 << 20, keep: 3 } },
+        log: Log::default(),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn adjust(spec: &mut Spec, change: &str) {
         "description" => spec.description = value.into(),
         "program" => spec.launch.program = value.into(),
         "stdout" => spec.log.stdout = Some(value.into()),
-        "keep" => spec.log.rotate.keep = value.parse().unwrap(),
+        "keep" => spec.log.keeping.rotate.keep = value.parse().unwrap(),
         "disabled" => spec.start = if value == "yes" { StartMode::Disabled } else { StartMode::Auto },
         "on" => {
             spec.restart.on = match value {

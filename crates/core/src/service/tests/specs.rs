@@ -262,11 +262,11 @@ fn what_is_held_back_needs_no_new_run_and_the_rest_is_taken() {
     let mut new = spec();
     new.launch.args = vec!["--other".to_owned()];
     new.log.stdout = Some("elsewhere.log".to_owned());
-    new.log.rotate.keep = 99;
+    new.log.keeping.rotate.keep = 99;
     new.description = "another".to_owned();
     assert!(old.needs_new_run(&new));
     let held = old.held_against(new.clone());
     assert!(!old.needs_new_run(&held));
-    assert_eq!((held.log.rotate.keep, held.description.as_str()), (99, "another"));
+    assert_eq!((held.log.keeping.rotate.keep, held.description.as_str()), (99, "another"));
     assert!(held.needs_new_run(&new), "what was held back is still wanted");
 }

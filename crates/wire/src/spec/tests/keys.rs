@@ -32,6 +32,11 @@ fn around(key: &Key, value: &str) -> (String, String) {
             ("watch.paths = ['.']".to_owned(), format!("{} = {value}", key.path))
         }
         "watch.then" => ("watch.paths = ['.']\nreload.command = ['x']".to_owned(), format!("watch.then = {value}")),
+        "log.rate-limit.per" => ("log.rate-limit.lines = 10".to_owned(), format!("log.rate-limit.per = {value}")),
+        "log.rotate.on" => ("log.rotate.every = 'week'".to_owned(), format!("log.rotate.on = {value}")),
+        "log.rotate.at" | "log.rotate.utc" => {
+            ("log.rotate.every = 'day'".to_owned(), format!("{} = {value}", key.path))
+        }
         path => (String::new(), format!("{path} = {value}")),
     };
     let base = format!("program = 'other'\n{beside}\n");

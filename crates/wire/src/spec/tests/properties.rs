@@ -39,7 +39,7 @@ proptest! {
     ) {
         let mut text = template(&program, &args, None);
         text.push_str(&format!("\n[restart]\ndelay = '{delay_ms}ms'\nquarantine = {{ restarts = {restarts}, within = '90s' }}\n"));
-        text.push_str(&format!("exit-codes = {{ {code} = 'done' }}\n[log]\nrotate = {{ size = '5MiB', keep = {keep} }}\n"));
+        text.push_str(&format!("exit-codes = {{ {code} = 'done' }}\n[log]\nrotate = {{ size = '5MiB', keep = {keep}, every = 'week', on = 'sunday', at = '02:30', keep-for = '30d', total = '2GiB', compress = 'zstd' }}\nredact = ['a+']\nrate-limit = {{ lines = 5 }}\nmultiline = {{ start = '^x' }}\n"));
         for (name, value) in &env {
             text = set("payment", &text, &format!("env.{name}"), value, Platform::Linux).unwrap();
         }

@@ -181,7 +181,10 @@ fn instances_share_one_text() {
         managed = true
         stdout = "web@2.log"
         stderr = "2.err"
-        rotate = { size = "64MiB", keep = 14 }
+        on-full = "block"
+        full-wait = "10s"
+        multiline = "off"
+        rotate = { size = "64MiB", at-start = false, copy = false, compress = "none", keep = 14 }
     "#]]
     .assert_eq(&show(&second));
     let written = read("web", text, Platform::Linux).unwrap();
@@ -616,4 +619,31 @@ fn a_key_has_a_place() {
     let problems =
         Problems::at(text, &[("resources.memory", "too much".to_owned()), ("account.user", "who?".to_owned())]);
     assert_eq!(problems.to_string(), "1:1: who?; 4:10: too much");
+}
+
+#[test]
+fn what_makes_no_sense_of_a_log_is_refused_where_it_is() {
+    for (log, wanted) in [
+        ("on-full = 'drop'", "`log.on-full` cannot be \"drop\""),
+        ("on-full = 'drop-new'\nfull-wait = '1s'", "`log.full-wait` is for `on-full = \"block\"` alone"),
+        ("full-wait = '11m'", "`log.full-wait` must be at most \"10m\""),
+        ("redact = ['(']", "`(` is not a pattern"),
+        ("redact = ['x*']", "`x*` matches what is not there"),
+        ("rate-limit = { per = '1s' }", "`log.rate-limit` needs `lines`"),
+        ("rate-limit = { lines = 0 }", "`log.rate-limit.lines` must be a whole number from 1"),
+        ("multiline = 'on'", "`log.multiline` cannot be \"on\""),
+        ("multiline = {}", "`log.multiline` needs `start`"),
+        ("rotate = { at = '02:30' }", "`log.rotate.at` says nothing without `every = \"day\"`"),
+        ("rotate = { every = 'day', on = 'sunday' }", "`log.rotate.on` says nothing without `every = \"week\"`"),
+        ("rotate = { every = 'hour', at = '02:30' }", "`log.rotate.at` says nothing without `every = \"day\"`"),
+        ("rotate = { every = 'day', at = '24:00' }", "`24:00` is not a time of day"),
+        ("rotate = { every = 'day', at = '2:30' }", "`2:30` is not a time of day"),
+        ("rotate = { every = 'month' }", "`log.rotate.every` cannot be \"month\""),
+        ("rotate = { compress = 'xz' }", "`log.rotate.compress` cannot be \"xz\""),
+        ("rotate = { total = '1KiB' }", "`log.rotate.total` must be at least 4KiB"),
+    ] {
+        let text = format!("program = 'x'\n[log]\n{log}\n");
+        let problems = read("shop", &text, Platform::Linux).expect_err(log).to_string();
+        assert!(problems.contains(wanted), "{log}: {problems}");
+    }
 }

@@ -1,0 +1,202 @@
+//! Keys of `log`.
+
+use super::{Default, Key, Kind};
+
+/// Regular expressions of the guard.
+const PATTERNS: Kind = Kind::List(&Kind::Text);
+
+pub(super) const LOG: &[Key] = &[
+    Key::new("log", Kind::Keys, Default::Nothing, "{ managed = false }", "where its output goes", "输出到哪里去"),
+    Key::new(
+        "log.managed",
+        Kind::Flag,
+        Default::Is("true"),
+        "false",
+        "both streams as CRI lines to `logs/NAME/output.log`: what `mainstay logs` reads",
+        "两个流都以 CRI 行格式写入 `logs/NAME/output.log`，即 `mainstay logs` 所读的文件",
+    ),
+    Key::new(
+        "log.stdout",
+        Kind::Text,
+        Default::Nothing,
+        "\"logs/stdout.log\"",
+        "a file for the exact bytes of standard output, besides; a relative path starts at the working directory. A missing folder is made, \
+         [private](files.md)",
+        "另外再原样写入标准输出的文件；相对路径从工作目录算起。缺少的目录会建立，且为[私有](../files.md)",
+    ),
+    Key::new(
+        "log.stderr",
+        Kind::Text,
+        Default::Nothing,
+        "\"logs/stderr.log\"",
+        "the same for standard error; may be the same file",
+        "标准错误同理；可以是同一个文件",
+    ),
+    Key::new(
+        "log.on-full",
+        Kind::Choice(&["block", "drop-oldest", "drop-new"]),
+        Default::Is("\"block\""),
+        "\"drop-new\"",
+        "when output can't be written as fast as it comes, or not at all (a full disk, a lost folder): the program waits in its print calls, at \
+         most `full-wait` in each trouble, then the newest is dropped; or the oldest of what waits (512 KiB) is dropped, and where the disk is full \
+         the oldest file set aside is removed; or the newest is dropped at once. What was dropped is counted in the log and in the records",
+        "输出来不及写入或根本无法写入（磁盘已满、目录丢失）时：程序在打印调用中等待，每次故障最多等 `full-wait`，之后丢弃最新的；或丢弃等待中（512 KiB）最旧的，\
+         磁盘已满时还删除最旧的归档文件；或立即丢弃最新的。丢弃的数量会记入日志和记录",
+    ),
+    Key::new(
+        "log.full-wait",
+        Kind::Duration(None),
+        Default::Is("\"10s\""),
+        "\"1s\"",
+        "the longest such wait of `\"block\"`, at most 10 min",
+        "`\"block\"` 最长等待多久，最多 10 分钟",
+    ),
+    Key::new(
+        "log.redact",
+        PATTERNS,
+        Default::Nothing,
+        "['password=\\S+']",
+        "what matches one of these regular expressions is written as `***`, everywhere: managed log, named files, last words. Looked for in each line \
+         (crate `regex-lite`: no look-around, ASCII classes); of a line longer than 16 KiB in windows of 32 KiB",
+        "匹配这些正则表达式之一的内容在所有地方都写成 `***`：管理的日志、指定的文件、最后的输出。逐行查找（`regex-lite`：没有环视，字符类仅 ASCII）；\
+         超过 16 KiB 的行按 32 KiB 的窗口查找",
+    ),
+    Key::new(
+        "log.rate-limit",
+        Kind::Keys,
+        Default::Nothing,
+        "{ lines = 5000, per = \"1s\" }",
+        "more lines than this, both streams together, are dropped and counted; what was not used may be used at once later, up to `lines`",
+        "两个流合计超过此数的行被丢弃并计数；没用完的可以稍后一次用掉，最多 `lines` 行",
+    ),
+    Key::new("log.rate-limit.lines", Kind::Number(1, 100_000_000), Default::Required, "5000", "lines", "行数"),
+    Key::new(
+        "log.rate-limit.per",
+        Kind::Duration(Some("10 ms")),
+        Default::Is("\"1s\""),
+        "\"1m\"",
+        "in this time",
+        "在这段时间内",
+    ),
+    Key::new(
+        "log.multiline",
+        Kind::Either(&[Kind::Choice(&["off", "indented"]), Kind::Keys]),
+        Default::Is("\"off\""),
+        "\"indented\"",
+        "how readers and sinks put lines together: a line that begins with white space belongs to the one before (stack traces). Files have lines \
+         as they came",
+        "读取和转发时如何合并行：以空白开头的行属于前一行（堆栈跟踪）。文件中的行保持原样",
+    ),
+    Key::new(
+        "log.multiline.start",
+        Kind::Text,
+        Default::Nothing,
+        "'^\\d{4}-'",
+        "an event begins with a line that matches this regular expression; others belong to the one before",
+        "匹配该正则表达式的行开始一个事件；其他行属于前一行",
+    ),
+    Key::new(
+        "log.rotate",
+        Kind::Keys,
+        Default::Nothing,
+        "{ keep = 7 }",
+        "when a file is set aside and begun anew, and which old ones stay; also on demand: `mainstay rotate NAME`",
+        "何时把文件改名存放并重新开始，保留哪些旧文件；也可按需进行：`mainstay rotate NAME`",
+    ),
+    Key::new(
+        "log.rotate.size",
+        Kind::Size(Some("4 KiB")),
+        Default::Is("\"64MiB\""),
+        "\"20MiB\"",
+        "a file that would grow beyond is set aside as `NAME-YYYYMMDDTHHMMSS.nnnnnnnnnZ.EXT` (UTC)",
+        "将要超过此大小的文件被改名为 `NAME-YYYYMMDDTHHMMSS.nnnnnnnnnZ.EXT`（UTC）",
+    ),
+    Key::new(
+        "log.rotate.keep",
+        Kind::Number(0, 100_000),
+        Default::Is("14"),
+        "7",
+        "files set aside that stay",
+        "保留多少个改名后的文件",
+    ),
+    Key::new(
+        "log.rotate.every",
+        Kind::Choice(&["hour", "day", "week"]),
+        Default::Nothing,
+        "\"day\"",
+        "and at the full hour, each day or each week, if something was written. Once also where a change of the clock skips or repeats the time",
+        "并在整点、每天或每周进行（若有内容写入）。时钟变更跳过或重复该时刻时也只进行一次",
+    ),
+    Key::new(
+        "log.rotate.at",
+        Kind::Form("`\"HH:MM\"`", "`\"HH:MM\"`", "^[0-2][0-9]:[0-5][0-9]$"),
+        Default::Is("\"00:00\""),
+        "\"02:30\"",
+        "the time of a day or week",
+        "每天或每周的时刻",
+    ),
+    Key::new(
+        "log.rotate.on",
+        Kind::Choice(&["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]),
+        Default::Is("\"monday\""),
+        "\"sunday\"",
+        "the day of a week",
+        "每周的哪一天",
+    ),
+    Key::new(
+        "log.rotate.utc",
+        Kind::Flag,
+        Default::Is("false"),
+        "true",
+        "these times are UTC, not the machine's",
+        "这些时刻是 UTC，而非本机时区",
+    ),
+    Key::new(
+        "log.rotate.at-start",
+        Kind::Flag,
+        Default::Is("false"),
+        "true",
+        "and before each run, so that a file has the output of one run",
+        "并在每次运行之前进行，使一个文件只有一次运行的输出",
+    ),
+    Key::new(
+        "log.rotate.keep-for",
+        Kind::Duration(Some("10 ms")),
+        Default::Nothing,
+        "\"30d\"",
+        "files set aside longer ago are removed",
+        "更早改名存放的文件被删除",
+    ),
+    Key::new(
+        "log.rotate.total",
+        Kind::Size(Some("4 KiB")),
+        Default::Nothing,
+        "\"2GiB\"",
+        "bytes of all files set aside of one log, as they lie on the disk; the oldest go",
+        "一个日志的所有旧文件在磁盘上的总字节数；最旧的被删除",
+    ),
+    Key::new(
+        "log.rotate.keep-free",
+        Kind::Size(None),
+        Default::Nothing,
+        "\"1GiB\"",
+        "so much of the disk stays free: the oldest files set aside go for it, and when none is left, it counts as full (`on-full`)",
+        "磁盘保留的空闲空间：为此删除最旧的旧文件；一个都不剩时视为磁盘已满（`on-full`）",
+    ),
+    Key::new(
+        "log.rotate.compress",
+        Kind::Choice(&["none", "zstd", "gzip"]),
+        Default::Is("\"none\""),
+        "\"zstd\"",
+        "files set aside are packed in the background, at the lowest priority, to `….zst` or `….gz`",
+        "旧文件在后台以最低优先级压缩为 `….zst` 或 `….gz`",
+    ),
+    Key::new(
+        "log.rotate.copy",
+        Kind::Flag,
+        Default::Is("false"),
+        "true",
+        "the file is copied and emptied instead of renamed: for readers that hold it open and follow no new one. Slower",
+        "复制后清空文件而不是改名：用于一直打开该文件、不跟随新文件的读取程序。较慢",
+    ),
+];
