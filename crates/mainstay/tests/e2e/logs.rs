@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mainstay_wire::record::What;
 use mainstay_wire::status::State;
 
 use crate::world::{Background, LIMIT, Server, World, http_within, quoted};
