@@ -14,16 +14,19 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mainstay_os::tree;
+use mainstay_guard::pack;
+use mainstay_os::{process, tree};
+use mainstay_wire::series::Packing;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    // Two inner entry points skip the command line's set-up: a guard must be small and quick, and so must its helper.
+    // The inner entry points skip the command line's set-up: a guard must be small and quick, and so must its helpers.
     match args.get(1).and_then(|arg| arg.to_str()) {
         Some("guard") if !args.iter().any(|arg| arg == "--help" || arg == "-h") => {
             cli::guard::main(args.get(2..).unwrap_or_default())
         }
         Some("__ask") => ask(args.get(2..).unwrap_or_default()),
+        Some(pack::VERB) => pack_logs(args.get(2..).unwrap_or_default()),
         _ => cli::main(cli::Cli::parse_from(args)),
     }
 }
@@ -44,4 +47,23 @@ fn ask(args: &[OsString]) -> ExitCode {
             exit::FAILED.into()
         }
     }
+}
+
+/// `mainstay __pack zstd FILE…`: packs what was set aside of these logs, when nothing else wants the machine.
+fn pack_logs(args: &[OsString]) -> ExitCode {
+    let word = args.first().and_then(|word| word.to_str());
+    let Some(packing) = Packing::ALL.into_iter().find(|packing| word == Some(packing.word())) else {
+        return exit::USAGE.into();
+    };
+    let mut is_done = true;
+    if let Err(error) = process::give_way() {
+        eprintln!("cannot lower the priority: {error}");
+    }
+    for log in args.iter().skip(1) {
+        if let Err(error) = mainstay_logs::pack::pack(log.as_ref(), packing) {
+            eprintln!("cannot pack what was set aside of {}: {error}", log.display());
+            is_done = false;
+        }
+    }
+    if is_done { ExitCode::SUCCESS } else { exit::FAILED.into() }
 }

@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
-pub mod cri;
 pub mod expand;
 pub mod layout;
 pub mod level;
 pub mod memory;
 pub mod pattern;
 pub mod record;
+pub mod series;
 pub mod spec;
 pub mod status;
 pub mod units;

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use mainstay_core::spec::Rotate;
 use mainstay_core::time::Mono;
 use mainstay_os::files;
+use mainstay_wire::series::Series;
 
 use super::{calendar, series};
 
@@ -198,7 +199,7 @@ impl LogFile {
         if self.last.is_none() {
             self.last = series::asides(&self.path)?.pop().map(|aside| aside.time);
         }
-        let aside = series::aside(&self.path, clock.wall, self.last.as_deref());
+        let aside = Series::of(&self.path).aside(clock.wall, self.last.as_deref());
         if self.rotate.copy {
             copy_and_empty(&self.path, &aside)?;
             self.open = None;

@@ -1,16 +1,11 @@
-//! The files that were set aside of one log: their names, and which of them stay.
-//!
-//! `output.log` → `output-20261123T050000.123456789Z.log`, packed with `.zst` or `.gz` behind it. Times are UTC and strictly increase, so
-//! the order of names is that of the lines.
+//! The files that were set aside of one log, and which of them stay.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use mainstay_core::spec::Rotate;
-
-const TIME_FORM: &str = "dddddddd_dddddd.dddddddddZ";
+use mainstay_wire::series::Series;
 
 /// One file set aside, as it lies there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,36 +13,21 @@ pub(super) struct Aside {
     /// `20261123T050000.123456789Z`
     pub(super) time: String,
     pub(super) path: PathBuf,
-    pub(super) is_packed: bool,
 }
 
 /// Those of `current`, oldest first.
 pub(super) fn asides(current: &Path) -> io::Result<Vec<Aside>> {
-    let (stem, extension) = parts(current);
+    let series = Series::of(current);
     let Some(folder) = current.parent() else { return Ok(Vec::new()) };
     let mut asides: Vec<Aside> = std::fs::read_dir(folder)?
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let name = path.file_name()?.to_str()?;
-            let plain = [".zst", ".gz"].into_iter().find_map(|suffix| name.strip_suffix(suffix));
-            let time = time_in(plain.unwrap_or(name), &stem, &extension)?.to_owned();
-            Some(Aside { time, is_packed: plain.is_some(), path })
+            let (time, _) = series.time_in(path.file_name()?.to_str()?)?;
+            Some(Aside { time: time.to_owned(), path })
         })
         .collect();
     asides.sort();
     Ok(asides)
-}
-
-/// The name of the file that is set aside now; later than any there is, whatever the clock says.
-pub(super) fn aside(current: &Path, wall: Timestamp, last: Option<&str>) -> PathBuf {
-    let (stem, extension) = parts(current);
-    let form = |time: Timestamp| time.strftime("%Y%m%dT%H%M%S%.9fZ").to_string();
-    let mut time = form(wall);
-    if let Some(last) = last.filter(|last| *last >= time.as_str()) {
-        let after = Timestamp::strptime("%Y%m%dT%H%M%S%.f%z", last.replace('Z', "+0000"));
-        time = after.ok().and_then(|after| after.checked_add(jiff::Span::new().nanoseconds(1)).ok()).map_or(time, form);
-    }
-    current.with_file_name(format!("{stem}-{time}{extension}"))
 }
 
 /// Removes what the rule does not keep. Too many old files are no reason to lose new output: what can't be removed now is at the next look.
@@ -73,23 +53,6 @@ pub(super) fn remove_surplus(current: &Path, rotate: &Rotate, now: SystemTime) {
 /// `false`: there is none.
 pub(super) fn remove_oldest(current: &Path) -> bool {
     asides(current).is_ok_and(|asides| asides.first().is_some_and(|oldest| std::fs::remove_file(&oldest.path).is_ok()))
-}
-
-fn parts(path: &Path) -> (String, String) {
-    let part = |os: Option<&std::ffi::OsStr>| os.map(|s| s.to_string_lossy().into_owned());
-    let extension = part(path.extension()).map(|e| format!(".{e}")).unwrap_or_default();
-    (part(path.file_stem()).unwrap_or_default(), extension)
-}
-
-/// Exactly the form that `aside` makes, so that nothing of the user's is ever removed.
-fn time_in<'n>(name: &'n str, stem: &str, extension: &str) -> Option<&'n str> {
-    let time = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(extension)?;
-    let fits = |(c, form): (char, char)| match form {
-        'd' => c.is_ascii_digit(),
-        '_' => c == 'T',
-        other => c == other,
-    };
-    (time.len() == TIME_FORM.len() && time.chars().zip(TIME_FORM.chars()).all(fits)).then_some(time)
 }
 
 #[cfg(test)]
@@ -149,16 +112,5 @@ mod tests {
         let rotate = Rotate { keep_for: Some(Duration::from_secs(3600)), ..Rotate::default() };
         remove_surplus(&current(&folder), &rotate, now + Duration::from_secs(3700));
         assert_eq!(names(folder.path()), [""; 0]);
-    }
-
-    #[test]
-    fn names_increase_whatever_the_clock_says() {
-        let current = Path::new("/logs/output.log");
-        let wall: Timestamp = "2026-11-23T05:00:00.5Z".parse().unwrap();
-        let name = |last| aside(current, wall, last).file_name().unwrap().to_str().unwrap().to_owned();
-        assert_eq!(name(None), "output-20261123T050000.500000000Z.log");
-        assert_eq!(name(Some("20261123T050000.400000000Z")), "output-20261123T050000.500000000Z.log");
-        assert_eq!(name(Some("20261123T050000.500000000Z")), "output-20261123T050000.500000001Z.log");
-        assert_eq!(name(Some("20271231T235959.999999999Z")), "output-20280101T000000.000000000Z.log");
     }
 }

@@ -167,8 +167,8 @@ fn json_has_the_promised_form() {
     assert_eq!(records[1]["by"], "mainstay up");
     let log = world.run(&["--json", "logs", "web"]).json_lines();
     assert_eq!(
-        (&log[0]["stream"], &log[0]["line"], &log[0]["partial"]),
-        (&json!("stdout"), &json!("hello"), &json!(false))
+        (&log[0]["stream"], &log[0]["line"], &log[0]["level"]),
+        (&json!("stdout"), &json!("hello"), &json!(null))
     );
     let stopped = world.json(&["stop", "web"]);
     assert_eq!(stopped[0]["state"], "down", "{stopped}");

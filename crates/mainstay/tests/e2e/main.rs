@@ -26,6 +26,7 @@ mod kinds;
 mod launch;
 mod logs;
 mod order;
+mod reading;
 mod ready;
 mod reload;
 mod resources;

@@ -1,4 +1,5 @@
-//! Other processes, held by pidfd.
+//! Other processes, held by pidfd; and how much of the machine this one may take.
+#![expect(unsafe_code, reason = "rustix has no ioprio_set")]
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
@@ -47,6 +48,21 @@ impl Watched {
     pub fn kill(&self) -> io::Result<()> {
         self.held.signal(libc::SIGKILL)
     }
+}
+
+/// Makes this process the last that gets processor and disk: for work that nobody waits for. setpriority(2), ioprio_set(2).
+pub fn give_way() -> io::Result<()> {
+    const NICEST: libc::c_int = 19;
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    const IDLE: libc::c_int = 3 << 13; // IOPRIO_CLASS_IDLE
+    // SAFETY: numbers only; both mean the calling thread, the only one of a process that does this first.
+    let (nice, io) = unsafe {
+        (
+            libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, NICEST),
+            libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IDLE),
+        )
+    };
+    if nice == 0 && io == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Starts a program that outlives us: a session of its own, streams on the null device, no descriptor of ours. The

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME};
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
+    CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS, GetCurrentProcess, GetProcessTimes, IDLE_PRIORITY_CLASS, OpenProcess,
+    PROCESS_MODE_BACKGROUND_BEGIN, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
+    QueryFullProcessImageNameW, SetPriorityClass, TerminateProcess,
 };
 
 use super::wait::Wait;
@@ -118,6 +119,14 @@ impl Watched {
         }
         done
     }
+}
+
+/// Makes this process the last that gets processor and disk: for work that nobody waits for. SetPriorityClass with
+/// PROCESS_MODE_BACKGROUND_BEGIN; where that is not known (Wine), idle priority of the processor alone.
+pub fn give_way() -> io::Result<()> {
+    // SAFETY: the handle of this process needs no closing.
+    let set = |class| win32::check(unsafe { SetPriorityClass(GetCurrentProcess(), class) });
+    set(PROCESS_MODE_BACKGROUND_BEGIN).or_else(|_| set(IDLE_PRIORITY_CLASS))
 }
 
 /// Starts a program that outlives us: no console, nothing inherited, out of any job that lets it go.
