@@ -67,11 +67,12 @@ compile() { # compile COMPILER SOURCE OUT
 compile_programs() {
   local name
   mkdir -p "$PROGRAMS"
-  for name in stopwatch program respawn; do compile gcc "xtask/bench/$name.c" "$PROGRAMS/$name"; done
+  for name in stopwatch program respawn flood; do compile gcc "xtask/bench/$name.c" "$PROGRAMS/$name"; done
   if command -v x86_64-w64-mingw32-gcc >/dev/null; then
     compile x86_64-w64-mingw32-gcc xtask/bench/respawn-windows.c "$PROGRAMS/respawn.exe"
+    compile x86_64-w64-mingw32-gcc xtask/bench/flood.c "$PROGRAMS/flood.exe"
   else
-    MISSING+=('the bare loop for Windows (run scripts/setup-windows-target.sh first)')
+    MISSING+=('the programs for Windows (run scripts/setup-windows-target.sh first)')
   fi
 }
 

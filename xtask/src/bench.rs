@@ -1,6 +1,7 @@
 //! `xtask bench`: mainstay beside its peers, each bench in one run on one machine, so that the ratios mean something.
 
 mod idle;
+mod logs;
 mod many;
 mod memory;
 mod order;
@@ -26,15 +27,18 @@ use crate::Failed;
 /// A bench: its name, the row that the others are multiples of, and what runs it.
 type Entry = (&'static str, Option<&'static str>, fn(&mut Bench) -> Result<Vec<Report>, Failed>);
 
-const BENCHES: [Entry; 8] = [
+const BENCHES: [Entry; 11] = [
     ("restart", Some("bare C loop"), restart::run),
     ("start", Some("bare C loop"), start::run),
     ("memory", None, memory::run),
     ("idle-cpu", None, idle::run),
     ("many", None, many::run),
     ("order", None, order::run),
+    ("logs", None, logs::run),
+    ("logs-grep", None, logs::grep),
     ("restart-wine", Some("bare loop"), wine::restart::run),
     ("memory-wine", Some("bare loop"), wine::memory::run),
+    ("logs-wine", None, logs::wine),
 ];
 
 /// What every bench needs.

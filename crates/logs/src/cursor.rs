@@ -446,7 +446,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(windows) { 4 } else { 32 }))]
 
         #[test]
         fn every_line_comes_once_and_in_order_whatever_happens(steps in proptest::collection::vec(step(), 1..40)) {
@@ -478,6 +478,7 @@ mod tests {
         let mut cursor = Cursor::from_start(&log.current());
         assert_eq!(numbers(&mut cursor, 1).len(), 10);
         let position = cursor.position();
+        drop(cursor); // on Windows an open file that is removed keeps its name
         log.write(5);
         log.rotate(false);
         log.write(3);

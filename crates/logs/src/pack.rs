@@ -11,8 +11,8 @@ use mainstay_wire::series::{Packing, Series};
 
 use crate::files::{Aside, every_aside};
 
-/// Half as much again would take twice the time (zstd's and gzip's own defaults).
-const ZSTD_LEVEL: i32 = 3;
+/// The lowest: logs of servers come out about as small as with the default of 3, are packed nearly twice as fast, and read a third faster.
+const ZSTD_LEVEL: i32 = 1;
 const WRITE_BYTES: usize = 128 << 10;
 
 /// Packs all files set aside of the log whose current file is `current`. Somebody else who packs it now does it all: then nothing is to do.

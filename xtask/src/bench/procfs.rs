@@ -25,6 +25,11 @@ pub(crate) fn resident(pid: u32) -> Option<(f64, f64)> {
     Some((field(&text, "VmRSS:")?, field(&text, "RssAnon:")?))
 }
 
+/// `VmHWM`, the most that it ever had in memory, in KiB.
+pub(crate) fn peak(pid: u32) -> Option<f64> {
+    field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
+}
+
 /// Time on a processor in ms, of all threads, and how often they gave it up by themselves.
 pub(crate) fn activity(pid: u32) -> Option<(f64, f64)> {
     let (mut ran, mut switches) = (0.0, 0.0);

@@ -30,8 +30,31 @@ pub(crate) struct Bound {
     /// What is compared, such as `mainstay : bare loop`.
     pub(crate) what: String,
     pub(crate) found: f64,
-    pub(crate) max: f64,
+    pub(crate) limit: Limit,
     pub(crate) unit: &'static str,
+}
+
+/// On which side of it a number must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    Most(f64),
+    Least(f64),
+}
+
+impl Limit {
+    fn allows(self, found: f64) -> bool {
+        match self {
+            Self::Most(most) => found <= most,
+            Self::Least(least) => found >= least,
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Most(most) => format!("≤ {}", number(most)),
+            Self::Least(least) => format!("≥ {}", number(least)),
+        }
+    }
 }
 
 impl Report {
@@ -48,10 +71,19 @@ impl Report {
         self.notes.push(format!("{who}: not measured: {why}"));
     }
 
-    pub(crate) fn bound(&mut self, what: &str, found: Option<f64>, max: f64, unit: &'static str) {
+    pub(crate) fn bound(&mut self, what: &str, found: Option<f64>, most: f64, unit: &'static str) {
+        self.hold(what, found, Limit::Most(most), unit);
+    }
+
+    /// Where more is better.
+    pub(crate) fn least(&mut self, what: &str, found: Option<f64>, least: f64, unit: &'static str) {
+        self.hold(what, found, Limit::Least(least), unit);
+    }
+
+    fn hold(&mut self, what: &str, found: Option<f64>, limit: Limit, unit: &'static str) {
         match found {
-            Some(found) => self.bounds.push(Bound { what: what.to_owned(), found, max, unit }),
-            None => self.notes.push(format!("{what} ≤ {}: could not be measured", number(max))),
+            Some(found) => self.bounds.push(Bound { what: what.to_owned(), found, limit, unit }),
+            None => self.notes.push(format!("{what} {}: could not be measured", limit.words())),
         }
     }
 
@@ -96,7 +128,7 @@ impl Report {
         let bounds: Vec<Value> = self
             .bounds
             .iter()
-            .map(|b| json!({ "what": b.what, "found": b.found, "max": b.max, "unit": b.unit, "met": b.is_met() }))
+            .map(|b| json!({ "what": b.what, "found": b.found, "limit": b.limit.words(), "unit": b.unit, "met": b.is_met() }))
             .collect();
         json!({ "name": self.name, "what": self.what, "unit": self.unit, "rows": rows, "bounds": bounds, "notes": self.notes })
     }
@@ -119,13 +151,13 @@ impl Row {
 
 impl Bound {
     fn is_met(&self) -> bool {
-        self.found <= self.max
+        self.limit.allows(self.found)
     }
 
     fn words(&self) -> String {
         let verdict = if self.is_met() { "met" } else { "**missed**" };
-        let Self { what, found, max, unit } = self;
-        format!("{what}: {} {unit}, must be ≤ {} {unit}: {verdict}", number(*found), number(*max))
+        let Self { what, found, limit, unit } = self;
+        format!("{what}: {} {unit}, must be {} {unit}: {verdict}", number(*found), limit.words())
     }
 }
 

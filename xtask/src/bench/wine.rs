@@ -19,6 +19,8 @@ use crate::Failed;
 const POLL: Duration = Duration::from_millis(3);
 /// A successor must be healthy within.
 const LIMIT: Duration = Duration::from_secs(20);
+/// A flood must be over within.
+const FLOOD_LIMIT: Duration = Duration::from_secs(120);
 /// For any command under Wine, in seconds as timeout(1) reads it.
 const COMMAND_LIMIT: &str = "60";
 
@@ -150,6 +152,53 @@ impl Prefix {
             Server { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), healthy_since: Instant::now() };
         server.wait(stopwatch)?;
         Ok(server)
+    }
+
+    /// Lets `flood.exe` print so many bytes as a service; what it reports.
+    pub(crate) fn flood(
+        &self,
+        stopwatch: &mut Stopwatch,
+        tools: &Tools,
+        settings: &[&str],
+        bytes: u64,
+    ) -> Result<String, Failed> {
+        let place = self.folder.join("drive_c/bench");
+        std::fs::copy(tools.program("flood.exe"), place.join("flood.exe"))?;
+        let (program, size, report) = (r"C:\bench\flood.exe", bytes.to_string(), r"C:\bench\report");
+        match self.keeper {
+            Keeper::Loop => return Err("a bare loop keeps no output".into()),
+            Keeper::Nssm => {
+                self.order(&["install", "flood", program, "lines", &size, report])?;
+                for (key, value) in [
+                    ("AppStdout", r"C:\bench\out.log"),
+                    ("AppRotateFiles", "1"),
+                    ("AppRotateOnline", "1"),
+                    ("AppRotateBytes", "67108864"),
+                ] {
+                    self.order(&["set", "flood", key, value])?;
+                }
+                self.order(&["set", "flood", "AppExit", "Default", "Exit"])?;
+                drop(self.order(&["start", "flood"]));
+            }
+            Keeper::Mainstay => {
+                let settings = ["restart.on=never"].iter().chain(settings).flat_map(|setting| ["--set", setting]);
+                let args: Vec<&str> = ["install", "flood"]
+                    .into_iter()
+                    .chain(settings)
+                    .chain(["--", program, "lines", &size, report])
+                    .collect();
+                self.order(&args)?;
+                drop(self.order(&["start", "flood"]));
+            }
+        }
+        let (report, until) = (place.join("report"), Instant::now() + FLOOD_LIMIT);
+        while !report.exists() {
+            if Instant::now() > until {
+                return Err(format!("not all was printed within {} s", FLOOD_LIMIT.as_secs()).into());
+            }
+            stopwatch.rest(POLL)?;
+        }
+        Ok(std::fs::read_to_string(report)?)
     }
 
     /// The keeper's own processes, without command lines that ordered something.

@@ -20,13 +20,13 @@ const WAIT_BYTES: usize = 2 << 10;
 /// What does not fit is read in one go with this one, made when it is first needed. A pipe holds as much on both systems …
 const READ_BYTES: usize = 64 << 10;
 /// … until it was full once: then it is made larger where the system can, and read in larger pieces.
-const FLOOD_BYTES: usize = 128 << 10;
+const FLOOD_BYTES: usize = 64 << 10;
 /// The size of a pipe that was full once.
 const PIPE_BYTES: usize = 1 << 20;
 /// What is cut and queued at once where lines are looked at: a line feed becomes an entry of 41 bytes.
 const SLICE_BYTES: usize = 8 << 10;
 /// What is read in one turn, so that the other pipe and orders have theirs.
-const TURN_BYTES_MAX: usize = 512 << 10;
+const TURN_BYTES_MAX: usize = 256 << 10;
 /// What a drain reads of one pipe at most: a grandchild that floods it can't hold the exit up.
 const DRAIN_BYTES_MAX: usize = 2 << 20;
 /// What is left in the pipes may wait so long for room in the queue; the guard waits a little longer.

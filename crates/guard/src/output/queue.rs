@@ -18,9 +18,9 @@ use super::file::LogFile;
 use super::filter::LeftOut;
 
 /// What may wait for one file. Beyond, its `on-full` decides.
-const LANE_BYTES_MAX: usize = 512 << 10;
+const LANE_BYTES_MAX: usize = 256 << 10;
 /// What is written in one go.
-pub(super) const BATCH_BYTES_MAX: usize = 128 << 10;
+pub(super) const BATCH_BYTES_MAX: usize = 64 << 10;
 /// Buffers that are kept for the next batch.
 const SPARE_MAX: usize = 2;
 
