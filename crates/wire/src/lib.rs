@@ -13,6 +13,7 @@ pub mod memory;
 pub mod pattern;
 pub mod record;
 pub mod series;
+pub mod sinks;
 pub mod spec;
 pub mod status;
 pub mod units;

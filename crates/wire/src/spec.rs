@@ -8,7 +8,7 @@ mod place;
 mod problem;
 mod reference;
 mod schema;
-mod section;
+pub(crate) mod section;
 mod show;
 
 pub use edit::{EditError, get, set, template, unset};

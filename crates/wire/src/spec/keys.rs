@@ -113,7 +113,7 @@ pub(super) const RENAMED: [(&str, &str); 1] = [("inherit-env", "env-inherit")];
 const TEXTS: Kind = Kind::List(&Kind::Text);
 
 impl Key {
-    const fn new(
+    pub(crate) const fn new(
         path: &'static str,
         kind: Kind,
         default: Default,

@@ -2,6 +2,7 @@
 
 use super::Platform;
 use super::keys::{Default, GROUPS, Group, Key, Kind};
+use crate::sinks;
 
 /// The languages of the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Language {
 /// The Markdown table of a group of keys; `None` when there is no such group.
 #[must_use]
 pub fn reference(group: &str, language: Language) -> Option<String> {
-    let group = GROUPS.iter().find(|known| known.name == group)?;
+    let group = GROUPS.iter().chain(&sinks::keys::GROUPS).find(|known| known.name == group)?;
     let mut table = language.of("| Key | Type | Default | Means |\n", "| 键 | 类型 | 默认值 | 含义 |\n").to_owned();
     table.push_str("|---|---|---|---|\n");
     // The heading above the table is about the group's own key.

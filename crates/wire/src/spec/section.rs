@@ -13,24 +13,24 @@ use super::{Platform, Problem, Problems};
 use crate::units;
 
 /// Collects problems while one text is read.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     text: &'t str,
-    pub(super) platform: Platform,
+    pub(crate) platform: Platform,
     /// What stands for `${MAINSTAY_INSTANCE}` and its like; known as soon as the keys about instances are read.
     fill: OnceCell<Fill>,
     problems: RefCell<Vec<Problem>>,
 }
 
 /// One value with its place.
-pub(super) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
+pub(crate) type Value<'a, 't> = &'a Spanned<DeValue<'t>>;
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str, platform: Platform) -> Self {
+    pub(crate) fn new(text: &'t str, platform: Platform) -> Self {
         Self { text, platform, fill: OnceCell::new(), problems: RefCell::default() }
     }
 
     /// The document; its syntax errors are already noted.
-    pub(super) fn document(&self) -> Spanned<DeTable<'t>> {
+    pub(crate) fn document(&self) -> Spanned<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let span = error.span().unwrap_or(0..0);
@@ -39,17 +39,17 @@ impl<'t> Reader<'t> {
         table
     }
 
-    pub(super) fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
         self.problems.borrow_mut().push(Problem::new(self.text, span, message.into(), help));
     }
 
-    pub(super) fn into_problems(self) -> Problems {
+    pub(crate) fn into_problems(self) -> Problems {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.span.start);
         Problems(problems)
     }
 
-    pub(super) fn string(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
+    pub(crate) fn string(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
                 self.problem(
@@ -65,30 +65,30 @@ impl<'t> Reader<'t> {
     }
 
     /// From now on `filled` puts this in.
-    pub(super) fn fill(&self, fill: Fill) {
+    pub(in crate::spec) fn fill(&self, fill: Fill) {
         drop(self.fill.set(fill));
     }
 
     /// A string with what an instance's number and port stand for put in.
-    pub(super) fn filled(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
+    pub(crate) fn filled(&self, key: &str, value: Value<'_, 't>) -> Option<String> {
         let text = self.string(key, value)?;
         Some(self.fill.get().map_or_else(|| text.clone(), |fill| fill.put_in(&text)))
     }
 
     /// The same as the first instance would have it, to look at its form.
-    pub(super) fn sample(&self, text: &str) -> String {
+    pub(crate) fn sample(&self, text: &str) -> String {
         self.fill.get().map_or_else(|| text.to_owned(), |fill| fill.sample(text))
     }
 
     /// A list of such strings.
-    pub(super) fn filled_list(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+    pub(crate) fn filled_list(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
         let texts = self.strings(key, value)?;
         let Some(fill) = self.fill.get() else { return Some(texts) };
         Some(texts.iter().map(|text| fill.put_in(text)).collect())
     }
 
     /// The words of a command: at least its program.
-    pub(super) fn command(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+    pub(crate) fn command(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
         let words = self.filled_list(key, value)?;
         if words.first().is_none_or(|program| program.trim().is_empty()) {
             let help = Some("write [\"program\", \"argument\"]".to_owned());
@@ -98,33 +98,33 @@ impl<'t> Reader<'t> {
         Some(words)
     }
 
-    pub(super) fn strings(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
+    pub(crate) fn strings(&self, key: &str, value: Value<'_, 't>) -> Option<Vec<String>> {
         let array = self.array(key, value, "a list of strings, such as [\"a\", \"b\"]")?;
         // Not `collect::<Option<_>>` over a lazy iterator: every wrong element is to be reported.
         let read: Vec<Option<String>> = array.iter().map(|element| self.string(key, element)).collect();
         read.into_iter().collect()
     }
 
-    pub(super) fn array<'a>(&self, key: &str, value: Value<'a, 't>, wanted: &str) -> Option<&'a DeArray<'t>> {
+    pub(crate) fn array<'a>(&self, key: &str, value: Value<'a, 't>, wanted: &str) -> Option<&'a DeArray<'t>> {
         match value.get_ref() {
             DeValue::Array(array) => Some(array),
             other => self.wrong_kind(key, wanted, other, value.span()),
         }
     }
 
-    pub(super) fn boolean(&self, key: &str, value: Value<'_, 't>) -> Option<bool> {
+    pub(crate) fn boolean(&self, key: &str, value: Value<'_, 't>) -> Option<bool> {
         match value.get_ref() {
             DeValue::Boolean(on) => Some(*on),
             other => self.wrong_kind(key, "true or false", other, value.span()),
         }
     }
 
-    pub(super) fn count(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<u32>) -> Option<u32> {
+    pub(crate) fn count(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<u32>) -> Option<u32> {
         let range = i64::from(*range.start())..=i64::from(*range.end());
         self.number(key, value, range).and_then(|n| u32::try_from(n).ok())
     }
 
-    pub(super) fn number(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn number(&self, key: &str, value: Value<'_, 't>, range: RangeInclusive<i64>) -> Option<i64> {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
         match value.get_ref() {
             DeValue::Integer(number) => {
@@ -138,7 +138,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn duration(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
         match value.get_ref() {
             DeValue::String(text) => self.parsed(key, value.span(), units::duration(text)),
             DeValue::Integer(number) => {
@@ -151,7 +151,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A duration that is at least 10 ms.
-    pub(super) fn nonzero(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
+    pub(crate) fn nonzero(&self, key: &str, value: Value<'_, 't>) -> Option<Duration> {
         let duration = self.duration(key, value)?;
         if duration < Duration::from_millis(10) {
             self.problem(value.span(), format!("`{key}` must be at least \"10ms\""), None);
@@ -160,7 +160,7 @@ impl<'t> Reader<'t> {
         Some(duration)
     }
 
-    pub(super) fn size(&self, key: &str, value: Value<'_, 't>) -> Option<u64> {
+    pub(crate) fn size(&self, key: &str, value: Value<'_, 't>) -> Option<u64> {
         match value.get_ref() {
             DeValue::String(text) => self.parsed(key, value.span(), units::size(text)),
             DeValue::Integer(number) => match integer(number).and_then(|n| u64::try_from(n).ok()) {
@@ -172,7 +172,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A string out of a fixed set.
-    pub(super) fn choice<T: Copy>(&self, key: &str, value: Value<'_, 't>, choices: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, key: &str, value: Value<'_, 't>, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string(key, value)?;
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
         if found.is_none() {
@@ -182,17 +182,17 @@ impl<'t> Reader<'t> {
         found
     }
 
-    pub(super) fn parsed<T>(&self, key: &str, span: Range<usize>, result: Result<T, String>) -> Option<T> {
+    pub(crate) fn parsed<T>(&self, key: &str, span: Range<usize>, result: Result<T, String>) -> Option<T> {
         result.map_err(|reason| self.problem(span, format!("`{key}`: {reason}"), None)).ok()
     }
 
-    pub(super) fn wrong_kind<T>(&self, key: &str, wanted: &str, got: &DeValue<'_>, span: Range<usize>) -> Option<T> {
+    pub(crate) fn wrong_kind<T>(&self, key: &str, wanted: &str, got: &DeValue<'_>, span: Range<usize>) -> Option<T> {
         self.problem(span, format!("`{key}` must be {wanted}, not {}", kind(got)), None);
         None
     }
 
     /// Opens a table under `key`.
-    pub(super) fn section<'r, 'a>(&'r self, key: &str, value: Value<'a, 't>) -> Option<Section<'r, 'a, 't>> {
+    pub(crate) fn section<'r, 'a>(&'r self, key: &str, value: Value<'a, 't>) -> Option<Section<'r, 'a, 't>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(Section::new(self, key, table, value.span())),
             other => self.wrong_kind(key, "a table", other, value.span()),
@@ -201,43 +201,62 @@ impl<'t> Reader<'t> {
 }
 
 /// One table being read.
-pub(super) struct Section<'r, 'a, 't> {
+pub(crate) struct Section<'r, 'a, 't> {
     reader: &'r Reader<'t>,
     path: String,
     table: &'a DeTable<'t>,
     span: Range<usize>,
     /// What may stand here.
     keys: Vec<&'static Key>,
+    /// What to say of a key that may not; `None`: what is near it.
+    hint: fn(&str) -> Option<String>,
     finished: Cell<bool>,
 }
 
 impl<'r, 'a, 't> Section<'r, 'a, 't> {
-    pub(super) fn new(reader: &'r Reader<'t>, path: &str, table: &'a DeTable<'t>, span: Range<usize>) -> Self {
-        let (keys, finished) = (keys::below(path).collect(), Cell::new(false));
-        Self { reader, path: path.to_owned(), table, span, keys, finished }
+    pub(crate) fn new(reader: &'r Reader<'t>, path: &str, table: &'a DeTable<'t>, span: Range<usize>) -> Self {
+        Self::with_keys(reader, path, table, span, keys::below(path).collect())
     }
 
-    pub(super) fn span(&self) -> Range<usize> {
+    /// A table of another file than a spec, with keys of its own.
+    pub(crate) fn with_keys(
+        reader: &'r Reader<'t>,
+        path: &str,
+        table: &'a DeTable<'t>,
+        span: Range<usize>,
+        keys: Vec<&'static Key>,
+    ) -> Self {
+        let (path, finished) = (path.to_owned(), Cell::new(false));
+        Self { reader, path, table, span, keys, hint: |_| None, finished }
+    }
+
+    /// Says more of keys that may not stand here.
+    pub(crate) fn hinting(mut self, hint: fn(&str) -> Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
     /// The key as a person finds it in the file: `restart.delay`.
-    pub(super) fn full(&self, key: &str) -> String {
+    pub(crate) fn full(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The place of `key`'s value, or of the table.
-    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+    pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
         self.table.get(key).map_or_else(|| self.span(), Spanned::span)
     }
 
     /// Whether the text says anything of `key`.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.get(key).is_some()
     }
 
     /// The value of `key` through `read`, which notes its own problems. `None` too where this system has no such thing.
-    pub(super) fn take<T>(&self, key: &'static str, read: impl FnOnce(&str, Value<'a, 't>) -> Option<T>) -> Option<T> {
+    pub(crate) fn take<T>(&self, key: &'static str, read: impl FnOnce(&str, Value<'a, 't>) -> Option<T>) -> Option<T> {
         let known = self.keys.iter().find(|known| known.name() == key);
         debug_assert!(known.is_some(), "`{}` is read, but not in the table of keys", self.full(key));
         let value = self.table.get(key)?;
@@ -254,7 +273,7 @@ impl<'r, 'a, 't> Section<'r, 'a, 't> {
     }
 
     /// Notes every key nobody took. Must be the last call.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.finished.set(true);
         let known: Vec<&str> = self.keys.iter().map(|key| key.name()).collect();
         for (key, _) in self.table {
@@ -263,9 +282,12 @@ impl<'r, 'a, 't> Section<'r, 'a, 't> {
                 let message = format!("there is no key `{}`", self.full(name));
                 let renamed = keys::RENAMED.iter().find(|(old, _)| *old == self.full(name));
                 let help = match renamed {
+                    _ if is_secret(name, &known) => {
+                        format!("a secret never stands in the file itself: use `{name}-file` or `{name}-env`")
+                    }
                     _ if name.eq_ignore_ascii_case("password") => PASSWORD.to_owned(),
                     Some((_, new)) => format!("it is `{new}` now"),
-                    None => one_of(name, &known),
+                    None => (self.hint)(name).unwrap_or_else(|| one_of(name, &known)),
                 };
                 self.reader.problem(key.span(), message, Some(help));
             }
@@ -279,12 +301,17 @@ impl Drop for Section<'_, '_, '_> {
     }
 }
 
+/// Only a file or a variable may tell it.
+fn is_secret(name: &str, known: &[&str]) -> bool {
+    ["-file", "-env"].iter().all(|end| known.contains(&format!("{name}{end}").as_str()))
+}
+
 /// Specs are read by more people than may know a password.
 const PASSWORD: &str =
     "a password never stands in a spec: `mainstay install --password-file` hands it to the service manager";
 
 /// A TOML integer of any radix.
-pub(super) fn integer(number: &DeInteger<'_>) -> Option<i64> {
+pub(crate) fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
@@ -301,7 +328,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// `did you mean "delay"?` when one is near, else the whole choice.
-pub(super) fn one_of(wrong: &str, names: &[&str]) -> String {
+pub(crate) fn one_of(wrong: &str, names: &[&str]) -> String {
     match nearest(wrong, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it can be {}", names.join(", ")),
