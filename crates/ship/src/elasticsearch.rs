@@ -161,6 +161,3 @@ fn reason(status: u64, item: &Value) -> String {
     });
     format!("{status} {}", excerpt(error.unwrap_or_default().as_bytes()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -121,6 +121,3 @@ impl Writer {
         bytes
     }
 }
-
-#[cfg(test)]
-mod tests;

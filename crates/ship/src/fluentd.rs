@@ -107,6 +107,3 @@ fn acknowledged(answer: &Item, id: &str) -> Result<(), String> {
         None => Err("the receiver's answer is no acknowledgement".to_owned()),
     }
 }
-
-#[cfg(test)]
-mod tests;

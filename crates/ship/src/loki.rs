@@ -124,6 +124,3 @@ fn separate(out: &mut Vec<u8>) {
         out.push(b',');
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -192,6 +192,3 @@ fn ack(buffer: &mut Vec<u8>) -> Result<Option<usize>, String> {
     buffer.drain(..ACK_BYTES);
     Ok(Some(usize::try_from(number).unwrap_or(usize::MAX)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -141,6 +141,3 @@ impl S3 {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,7 +48,6 @@ pub struct Sink {
     secrets: Vec<String>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there are few sinks and they live long")]
 enum Any {
     Fluentd(Fluentd),
     Elasticsearch(Elasticsearch),

@@ -146,6 +146,3 @@ fn structured_data(id: &str, fields: &[(String, String)]) -> String {
     data.push(']');
     data
 }
-
-#[cfg(test)]
-mod tests;

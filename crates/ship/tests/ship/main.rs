@@ -1,0 +1,15 @@
+//! Every sink against receivers: strict ones of ours, faulty ones, and (`receivers_`) real programs.
+//!
+//! What the receivers of ours expect is written down from the public protocol descriptions, not from the sinks.
+
+mod stand;
+
+mod elasticsearch;
+mod faults;
+mod file;
+mod fluentd;
+mod loki;
+mod lumberjack;
+mod s3;
+mod secure;
+mod syslog;
