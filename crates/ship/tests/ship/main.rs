@@ -10,6 +10,9 @@ mod file;
 mod fluentd;
 mod loki;
 mod lumberjack;
+// The receivers are programs for Linux.
+#[cfg(target_os = "linux")]
+mod real;
 mod s3;
 mod secure;
 mod syslog;

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use crate::stand::{Receiver, deliver, delivered, later, many, request, response, say, sink_in};
 
 /// An authority of our own, in the files `ca.pem`, and for each name `NAME.pem` and `NAME.key`.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
