@@ -2,6 +2,14 @@
 //!
 //! What the receivers of ours expect is written down from the public protocol descriptions, not from the sinks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic; clippy does not see that helpers beside a test are tests too"
+)]
+
 mod stand;
 
 mod elasticsearch;
