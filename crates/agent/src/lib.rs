@@ -9,4 +9,5 @@ pub mod client;
 pub mod follow;
 pub mod order;
 pub mod services;
+pub mod ship;
 pub mod up;

@@ -18,6 +18,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::ship;
 use guards::Guards;
 use news::News;
 
@@ -63,6 +64,7 @@ pub async fn run(setup: Setup) -> io::Result<()> {
     let (changes, mut changed) = mpsc::channel(CHANGES_MAX);
     let _watcher = watch(&layout, changes)?;
     let mut news = News::new(&layout, setup.print);
+    let shipping = ship::Beside::begin(ship::Setup { layout: layout.clone(), print: setup.print })?;
     let mut guards = Guards::new(setup);
     guards.rescan().await;
     let mut rescan_at = Instant::now() + RESCAN;
@@ -95,6 +97,8 @@ pub async fn run(setup: Setup) -> io::Result<()> {
         }
     }
     stop_all(&mut guards, &mut signals, &mut news, reaper).await;
+    // Last: the programs' last words go out too.
+    shipping.end();
     Ok(())
 }
 

@@ -52,6 +52,30 @@ pub struct Line<'b> {
     pub text: &'b [u8],
 }
 
+/// Where a line's first entry stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'b> {
+    /// Somewhere in the file.
+    pub(crate) file: &'b Position,
+    /// In the file.
+    pub(crate) offset: u64,
+}
+
+impl<'b> Place<'b> {
+    fn of(at: &'b Position) -> Self {
+        Self { file: at, offset: at.offset }
+    }
+
+    /// As a position of its own.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { offset: self.offset, ..self.file.clone() }
+    }
+}
+
+/// Takes lines as they are found.
+pub type Out<'o> = &'o mut dyn FnMut(Line<'_>, Place<'_>);
+
 /// Makes lines of entries; holds at most [`LINE_BYTES_MAX`] of an unfinished one of each stream.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -78,6 +102,12 @@ struct Held {
     lines: u32,
 }
 
+impl Held {
+    fn begin(stamp: Stamp, at: Place<'_>, text: &[u8]) -> Self {
+        Self { stamp, at: at.position(), text: text.to_vec(), lines: 1 }
+    }
+}
+
 impl Lines {
     /// Levels are looked for only if somebody wants them.
     #[must_use]
@@ -99,7 +129,7 @@ impl Lines {
     }
 
     /// Takes an entry; lines that are finished by it go to `out`.
-    pub fn take(&mut self, entry: &Entry<'_>, at: impl FnOnce() -> Position, out: &mut dyn FnMut(Line<'_>)) {
+    pub(crate) fn take(&mut self, entry: &Entry<'_>, at: Place<'_>, out: Out<'_>) {
         let Self { events, wants_level, of } = self;
         let [stdout, stderr] = of;
         let of = if entry.stream == Stream::Stdout { stdout } else { stderr };
@@ -108,21 +138,26 @@ impl Lines {
             emit.line(of, entry.stamp, at, entry.text);
             return;
         }
-        let held = of.part.get_or_insert_with(|| Held { stamp: entry.stamp, at: at(), text: Vec::new(), lines: 1 });
+        let held = of.part.get_or_insert_with(|| Held::begin(entry.stamp, at, &[]));
         held.text.extend_from_slice(entry.text);
         if !entry.is_part || held.text.len() >= LINE_BYTES_MAX {
             let Some(Held { stamp, at, text, .. }) = of.part.take() else { return };
-            emit.line(of, stamp, || at, &text);
+            emit.line(of, stamp, Place::of(&at), &text);
         }
     }
 
+    /// Drops what is held.
+    pub(crate) fn forget(&mut self) {
+        self.of = Default::default();
+    }
+
     /// Hands out what is held although it may go on: nothing more comes.
-    pub fn flush(&mut self, out: &mut dyn FnMut(Line<'_>)) {
+    pub fn flush(&mut self, out: Out<'_>) {
         let Self { events, wants_level, of } = self;
         for (of, stream) in of.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
             let mut emit = Emit { events, wants_level: *wants_level, stream, out };
             if let Some(Held { stamp, at, text, .. }) = of.part.take() {
-                emit.line(of, stamp, || at, &text);
+                emit.line(of, stamp, Place::of(&at), &text);
             }
             emit.event(of);
         }
@@ -133,15 +168,15 @@ struct Emit<'e> {
     events: &'e Events,
     wants_level: bool,
     stream: Stream,
-    out: &'e mut dyn FnMut(Line<'_>),
+    out: Out<'e>,
 }
 
 impl Emit<'_> {
-    fn line(&mut self, of: &mut OfStream, stamp: Stamp, at: impl FnOnce() -> Position, text: &[u8]) {
+    fn line(&mut self, of: &mut OfStream, stamp: Stamp, at: Place<'_>, text: &[u8]) {
         // What programs write on Windows.
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let begins = match self.events {
-            Events::Off => return self.out(of, stamp, text),
+            Events::Off => return self.out(of, stamp, at, text),
             Events::Indented => !text.first().is_some_and(u8::is_ascii_whitespace),
             Events::Start(regex) => regex.is_match(text),
         };
@@ -154,25 +189,25 @@ impl Emit<'_> {
             }
             _ => {
                 self.event(of);
-                of.event = Some(Held { stamp, at: at(), text: text.to_vec(), lines: 1 });
+                of.event = Some(Held::begin(stamp, at, text));
             }
         }
     }
 
     fn event(&mut self, of: &mut OfStream) {
         if let Some(event) = of.event.take() {
-            self.out(of, event.stamp, &event.text);
+            self.out(of, event.stamp, Place::of(&event.at), &event.text);
         }
     }
 
-    fn out(&mut self, of: &mut OfStream, stamp: Stamp, text: &[u8]) {
+    fn out(&mut self, of: &mut OfStream, stamp: Stamp, at: Place<'_>, text: &[u8]) {
         if self.wants_level {
             let own = level::of(text);
             if own.is_some() || !level::goes_on(text) {
                 of.level = own;
             }
         }
-        (self.out)(Line { stamp, stream: self.stream, level: of.level, text });
+        (self.out)(Line { stamp, stream: self.stream, level: of.level, text }, at);
     }
 }
 
@@ -186,19 +221,19 @@ mod tests {
 
     fn texts(lines: &mut Lines, entries: &[Entry<'_>]) -> Vec<String> {
         let mut texts = Vec::new();
-        let mut out = |line: Line<'_>| {
+        let mut out = |line: Line<'_>, _: Place<'_>| {
             let level = line.level.map_or(String::new(), |level| format!("{} ", level.word()));
             texts.push(format!("{level}{}", String::from_utf8_lossy(line.text)));
         };
         for (n, entry) in entries.iter().enumerate() {
-            lines.take(entry, || Position { offset: n as u64, ..Position::default() }, &mut out);
+            lines.take(entry, Place { file: &Position::default(), offset: n as u64 }, &mut out);
         }
         texts
     }
 
     fn flushed(lines: &mut Lines) -> Vec<String> {
         let mut texts = Vec::new();
-        lines.flush(&mut |line| texts.push(String::from_utf8_lossy(line.text).into_owned()));
+        lines.flush(&mut |line, _| texts.push(String::from_utf8_lossy(line.text).into_owned()));
         texts
     }
 

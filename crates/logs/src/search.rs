@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::files;
 use crate::filter::Filter;
 use crate::level;
-use crate::lines::{Events, Line, Lines};
+use crate::lines::{Events, Line, Lines, Out, Place};
 use mainstay_wire::series::Series;
 
 /// Looked at first from the end of a plain file, then four times as much, and so on.
@@ -59,36 +59,42 @@ impl Scanner {
         self.lines.safe(position)
     }
 
+    /// Drops what is held: reading goes on elsewhere.
+    pub fn forget(&mut self) {
+        self.lines.forget();
+    }
+
     /// Takes whole lines of one file.
-    pub fn block(&mut self, block: &Block<'_>, out: &mut dyn FnMut(Line<'_>)) {
+    pub fn block(&mut self, block: &Block<'_>, out: Out<'_>) {
         let has_parts = || PARTS.iter().any(|part| part.find(block.bytes).is_some());
         match self.filter.leaps() {
-            Some(_) if self.lines.is_idle() && !has_parts() => self.leap(block.bytes, out),
+            Some(_) if self.lines.is_idle() && !has_parts() => self.leap(block, out),
             _ => self.each(block, out),
         }
     }
 
     /// Hands out what is held although it may go on.
-    pub fn flush(&mut self, out: &mut dyn FnMut(Line<'_>)) {
+    pub fn flush(&mut self, out: Out<'_>) {
         let Self { filter, lines, unknown, .. } = self;
-        lines.flush(&mut |line| keep(filter, unknown, line, out));
+        lines.flush(&mut |line, at| keep(filter, unknown, line, at, out));
     }
 
-    fn each(&mut self, block: &Block<'_>, out: &mut dyn FnMut(Line<'_>)) {
+    fn each(&mut self, block: &Block<'_>, out: Out<'_>) {
         let Self { filter, lines, unknown, is_past, .. } = self;
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', block.bytes) {
-            let at = || Position { offset: block.at.offset + from as u64, ..block.at.clone() };
+            let at = Place { file: &block.at, offset: block.at.offset + from as u64 };
             if let Some(entry) = block.bytes.get(from..end).and_then(Entry::parse) {
                 *is_past |= filter.until.is_some_and(|until| entry.stamp >= until);
-                lines.take(&entry, at, &mut |line| keep(filter, unknown, line, out));
+                lines.take(&entry, at, &mut |line, at| keep(filter, unknown, line, at, out));
             }
             from = end + 1;
         }
     }
 
-    fn leap(&mut self, bytes: &[u8], out: &mut dyn FnMut(Line<'_>)) {
+    fn leap(&mut self, block: &Block<'_>, out: Out<'_>) {
         let Some(regex) = self.filter.leaps() else { return };
+        let bytes = block.bytes;
         let mut from = 0;
         // A match may be of the time or span two lines: the line where it begins is looked at, and then on from the next one.
         while let Some(found) = regex.find_at(bytes, from) {
@@ -103,7 +109,8 @@ impl Scanner {
                 if self.filter.wants(&entry.stamp, entry.stream, text) {
                     // Its own: the lines before were not looked at.
                     let level = self.wants_level.then(|| level::of(text)).flatten();
-                    out(Line { stamp: entry.stamp, stream: entry.stream, level, text });
+                    let at = Place { file: &block.at, offset: block.at.offset + start as u64 };
+                    out(Line { stamp: entry.stamp, stream: entry.stream, level, text }, at);
                 }
                 self.is_past |= self.filter.until.is_some_and(|until| entry.stamp >= until);
             }
@@ -115,9 +122,9 @@ impl Scanner {
     }
 }
 
-fn keep(filter: &Filter, unknown: &mut u64, line: Line<'_>, out: &mut dyn FnMut(Line<'_>)) {
+fn keep(filter: &Filter, unknown: &mut u64, line: Line<'_>, at: Place<'_>, out: Out<'_>) {
     if filter.wants_line(&line) {
-        out(line);
+        out(line, at);
     } else if filter.level.is_some() && line.level.is_none() && filter.wants(&line.stamp, line.stream, line.text) {
         *unknown += 1;
     }
@@ -176,7 +183,7 @@ pub fn tail(
 fn count(current: &Path, at: Position, inside: bool, scanner: &dyn Fn() -> Scanner) -> io::Result<(Position, u64)> {
     let (mut cursor, mut scanner) = (Cursor::at(current, at.clone()), scanner());
     let (mut count, mut first) = (0, None);
-    let mut out = |_: Line<'_>| count += 1;
+    let mut out = |_: Line<'_>, _: Place<'_>| count += 1;
     while let Some(mut block) = cursor.next_block()? {
         if block.at.after != at.after {
             break;
@@ -231,7 +238,7 @@ mod tests {
 
     fn texts(current: &Path, from: Position, mut scanner: Scanner) -> Vec<String> {
         let mut texts = Vec::new();
-        let mut out = |line: Line<'_>| texts.push(String::from_utf8_lossy(line.text).into_owned());
+        let mut out = |line: Line<'_>, _: Place<'_>| texts.push(String::from_utf8_lossy(line.text).into_owned());
         let mut cursor = Cursor::at(current, from);
         while let Some(block) = cursor.next_block().unwrap() {
             scanner.block(&block, &mut out);
@@ -276,7 +283,7 @@ mod tests {
         let mut leveled = scanner(Filter { level: Some(Level::Fatal), ..Filter::default() });
         let mut cursor = Cursor::from_start(&current);
         while let Some(block) = cursor.next_block().unwrap() {
-            leveled.block(&block, &mut |_| {});
+            leveled.block(&block, &mut |_, _| {});
         }
         assert_eq!(leveled.unknown(), 2);
     }
@@ -313,7 +320,7 @@ mod tests {
                 pattern.is_local = is_local;
                 let mut scanner = scanner(Filter { pattern: Some(pattern), ..Filter::default() });
                 let mut texts = Vec::new();
-                scanner.block(&Block { bytes: text.as_bytes(), at: Position::default() }, &mut |line| texts.push(line.text.to_vec()));
+                scanner.block(&Block { bytes: text.as_bytes(), at: Position::default() }, &mut |line, _| texts.push(line.text.to_vec()));
                 texts
             };
             prop_assert_eq!(found(true), found(false));

@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and which room answers it.
 
+mod agent;
 mod apply;
 mod edit;
 pub(crate) mod guard;
@@ -15,6 +16,7 @@ mod select;
 mod self_cmd;
 mod send;
 mod show;
+mod sinks;
 mod status;
 mod tree;
 mod up;
@@ -101,6 +103,10 @@ enum Verb {
     Logs(logs::Logs),
     /// What happened to services.
     Records(records::Records),
+    /// Where log lines are sent, and how that is going.
+    Sinks(sinks::Sinks),
+    /// Ship log lines to the sinks of agent.toml, in the foreground.
+    Agent(agent::Agent),
     /// Guard the services of a folder in the foreground; Ctrl-C stops all in reverse order.
     Up(up::Up),
     /// Guard one service: what service managers start. Not for people.
@@ -199,6 +205,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Apply(verb) => verb.run(&context).await,
             Verb::Logs(verb) => verb.run(&context).await,
             Verb::Records(verb) => verb.run(&context).await,
+            Verb::Sinks(verb) => verb.run(&context),
+            Verb::Agent(verb) => verb.run(&context).await,
             Verb::Up(_) => up::run(&context).await,
             Verb::Guard(_) => Err(Failure::new(exit::USAGE, "cannot guard here: `guard` must be the first word")),
             Verb::Completions { shell } => {

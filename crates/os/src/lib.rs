@@ -30,6 +30,7 @@ pub mod control;
 pub mod environment;
 pub mod event;
 pub mod files;
+pub mod host;
 pub mod manager;
 pub mod memory;
 pub mod oslog;

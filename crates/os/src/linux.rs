@@ -9,6 +9,7 @@ pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod files;
 mod fork;
+pub(crate) mod host;
 mod identity;
 mod launch;
 mod limits;

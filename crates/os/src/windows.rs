@@ -14,6 +14,7 @@ pub(crate) mod control;
 pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod files;
+pub(crate) mod host;
 pub(crate) mod manager;
 pub(crate) mod memory;
 pub(crate) mod oslog;

@@ -87,6 +87,42 @@ impl Layout {
         self.run.join(".up.lock")
     }
 
+    /// What the agent is told: where log lines are sent.
+    #[must_use]
+    pub fn agent(&self) -> PathBuf {
+        self.home.clone().or_else(|| self.specs.parent().map(Path::to_owned)).unwrap_or_default().join("agent.toml")
+    }
+
+    /// Held by the one process that ships the logs of a home: an agent or an `up`.
+    #[must_use]
+    pub fn agent_lock(&self) -> PathBuf {
+        self.run.join(".agent.lock")
+    }
+
+    /// The folder of what the agent knows of its sinks.
+    #[must_use]
+    pub fn sinks(&self) -> PathBuf {
+        self.state.join(".sinks")
+    }
+
+    /// How far each service's log is shipped to a sink.
+    #[must_use]
+    pub fn sink_positions(&self, sink: &str) -> PathBuf {
+        self.sinks().join(format!("{sink}.positions"))
+    }
+
+    /// How a sink is.
+    #[must_use]
+    pub fn sink_status(&self, sink: &str) -> PathBuf {
+        self.sinks().join(format!("{sink}.json"))
+    }
+
+    /// Lines that a receiver has refused for ever.
+    #[must_use]
+    pub fn dead_letters(&self, sink: &str) -> PathBuf {
+        self.logs.join(".dead-letters").join(format!("{sink}.ndjson"))
+    }
+
     /// Short, stable and different for each home: names pipes and marks processes.
     #[must_use]
     pub fn tag(&self) -> String {

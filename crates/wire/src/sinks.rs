@@ -7,6 +7,7 @@ mod keys_tcp;
 mod kinds;
 mod read;
 mod secret;
+pub mod status;
 mod template;
 
 use std::path::PathBuf;

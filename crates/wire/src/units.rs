@@ -96,6 +96,25 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(bad)
 }
 
+/// For people: `17 B`, `3.4 MiB`.
+#[must_use]
+pub fn size_rough(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut shown = bytes as f64 / 1024.0;
+    if shown < 1.0 {
+        return format!("{bytes} B");
+    }
+    let mut unit = units.iter();
+    let mut name = unit.next();
+    while shown >= 1024.0
+        && let Some(next) = unit.next()
+    {
+        shown /= 1024.0;
+        name = Some(next);
+    }
+    format!("{shown:.1} {}", name.unwrap_or(&"TiB"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +152,12 @@ mod tests {
             .map(|millis| duration_rough(Duration::from_millis(millis)))
             .to_vec();
         assert_eq!(shown, ["250ms", "5s", "12m 5s", "1d 1h", "3d 4h"]);
+    }
+
+    #[test]
+    fn rough_sizes_have_one_unit() {
+        let shown = [0, 1023, 1024, 3_565_158, 1 << 30, 1 << 50].map(size_rough);
+        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "3.4 MiB", "1.0 GiB", "1024.0 TiB"]);
     }
 
     #[test]

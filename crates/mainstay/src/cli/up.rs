@@ -19,10 +19,15 @@ pub(crate) struct Up {
 
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let binary = systems::binary()?;
-    let print = if context.json { print_json } else { print };
+    let print = printer(context);
     print(&format!("guarding {}", context.layout.specs.display()));
     let setup = Setup { layout: context.layout.clone(), binary, print };
     up::run(setup).await.map_err(|error| Failure::failed(format!("cannot go up: {error}")))
+}
+
+/// Prints lines for people, or for programs.
+pub(crate) fn printer(context: &Context) -> fn(&str) {
+    if context.json { print_json } else { print }
 }
 
 fn print(line: &str) {

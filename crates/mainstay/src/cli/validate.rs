@@ -9,7 +9,7 @@ use mainstay_wire::layout::{Layout, base_name};
 use mainstay_wire::spec::{self, Platform, Problem, Problems};
 use serde::Serialize;
 
-use super::{Context, select};
+use super::{Context, select, sinks};
 use crate::failure::Failure;
 use crate::{exit, systems, term};
 
@@ -57,6 +57,13 @@ impl Validate {
         }
         if context.json {
             anstream::println!("{}", serde_json::to_string_pretty(&verdicts).unwrap_or_default());
+        }
+        // Everything means also where the logs go.
+        if self.specs.is_empty() {
+            let sinks = sinks::read(context)?;
+            if !sinks.is_empty() && !context.json {
+                anstream::println!("{}: fine, {} sinks", context.layout.agent().display(), sinks.len());
+            }
         }
         let bad: Vec<&str> = verdicts.iter().filter(|v| !v.problems.is_empty()).map(|v| v.name.as_str()).collect();
         if bad.is_empty() { Ok(()) } else { Err(Failure::failed(format!("cannot use the spec of {}", bad.join(", ")))) }

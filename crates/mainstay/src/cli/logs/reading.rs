@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mainstay_logs::cursor::{BLOCK_BYTES, Cursor};
 use mainstay_logs::entry::{Stamp, Stream};
 use mainstay_logs::filter::Filter;
-use mainstay_logs::lines::{Events, Line};
+use mainstay_logs::lines::{Events, Line, Place};
 use mainstay_logs::search::{self, Scanner};
 use mainstay_wire::level::Level;
 
@@ -100,7 +100,7 @@ impl Reading {
     /// All lines up to the end, without keeping any.
     pub(super) fn each(&mut self, out: &mut dyn FnMut(Line<'_>) -> io::Result<()>) -> Result<(), Failed> {
         let mut shown = Ok(());
-        let mut take = |line: Line<'_>| {
+        let mut take = |line: Line<'_>, _: Place<'_>| {
             if shown.is_ok() {
                 shown = out(line);
             }
@@ -119,7 +119,7 @@ impl Reading {
     pub(super) fn next(&mut self) -> Result<Option<Kept>, Failed> {
         while self.ready.is_empty() && !self.has_ended {
             let ready = &mut self.ready;
-            let mut take = |line: Line<'_>| ready.push_back(Kept::new(line));
+            let mut take = |line: Line<'_>, _: Place<'_>| ready.push_back(Kept::new(line));
             match self.cursor.next_block().map_err(failed(&self.name))? {
                 Some(block) => self.scanner.block(&block, &mut take),
                 None => self.has_ended = true,
@@ -135,7 +135,7 @@ impl Reading {
     /// What has come since; a line that is not finished after so many looks too.
     pub(super) fn new_lines(&mut self, patience: u32) -> Result<Vec<Kept>, Failed> {
         let mut lines = Vec::new();
-        let mut take = |line: Line<'_>| lines.push(Kept::new(line));
+        let mut take = |line: Line<'_>, _: Place<'_>| lines.push(Kept::new(line));
         self.idle += 1;
         // A flood in one log leaves the others their turn.
         for _ in 0..BLOCKS_MAX {
