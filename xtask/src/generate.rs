@@ -8,11 +8,13 @@ use crate::{Failed, diagram, reference, workspace};
 type Generated = (&'static str, fn() -> String);
 
 /// All of them; each is checked in and compared by the test below.
-const FILES: [Generated; 4] = [
+const FILES: [Generated; 6] = [
     ("docs/state-diagram.md", diagram::markdown),
     ("docs/spec.schema.json", schema),
-    (reference::ENGLISH, reference::english),
-    (reference::CHINESE, reference::chinese),
+    (reference::SPEC, reference::spec),
+    (reference::SPEC_CHINESE, reference::spec_chinese),
+    (reference::SINKS, reference::sinks),
+    (reference::SINKS_CHINESE, reference::sinks_chinese),
 ];
 
 /// For the editors that specs are written with.

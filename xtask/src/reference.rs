@@ -1,4 +1,4 @@
-//! The tables of keys in `docs/reference/spec.md` and its Chinese page, between markers; the prose around them stays as it is.
+//! The tables of keys in the pages of the reference, in both languages, between markers; the prose around them stays as it is.
 
 use std::fs;
 
@@ -6,15 +6,25 @@ use mainstay_wire::spec::{Language, reference};
 
 use crate::workspace;
 
-pub(crate) const ENGLISH: &str = "docs/reference/spec.md";
-pub(crate) const CHINESE: &str = "docs/reference/zh-CN/spec.md";
+pub(crate) const SPEC: &str = "docs/reference/spec.md";
+pub(crate) const SPEC_CHINESE: &str = "docs/reference/zh-CN/spec.md";
+pub(crate) const SINKS: &str = "docs/reference/sinks.md";
+pub(crate) const SINKS_CHINESE: &str = "docs/reference/zh-CN/sinks.md";
 
-pub(crate) fn english() -> String {
-    page(ENGLISH, Language::English)
+pub(crate) fn spec() -> String {
+    page(SPEC, Language::English)
 }
 
-pub(crate) fn chinese() -> String {
-    page(CHINESE, Language::Chinese)
+pub(crate) fn spec_chinese() -> String {
+    page(SPEC_CHINESE, Language::Chinese)
+}
+
+pub(crate) fn sinks() -> String {
+    page(SINKS, Language::English)
+}
+
+pub(crate) fn sinks_chinese() -> String {
+    page(SINKS_CHINESE, Language::Chinese)
 }
 
 fn page(path: &str, language: Language) -> String {
@@ -49,7 +59,7 @@ fn with_tables(text: &str, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mainstay_wire::spec::keys::GROUPS;
+    use mainstay_wire::{sinks, spec::keys::GROUPS};
 
     use super::*;
 
@@ -66,10 +76,16 @@ mod tests {
 
     #[test]
     fn both_pages_have_every_group() {
-        for page in [english(), chinese()] {
-            for group in GROUPS {
+        let has_all = |page: &str, groups: &[mainstay_wire::spec::keys::Group]| {
+            for group in groups {
                 assert!(page.contains(&format!("<!-- keys:{} -->", group.name)), "{}", group.name);
             }
+        };
+        for page in [spec(), spec_chinese()] {
+            has_all(&page, &GROUPS);
+        }
+        for page in [super::sinks(), sinks_chinese()] {
+            has_all(&page, &sinks::keys::GROUPS);
         }
     }
 }

@@ -323,3 +323,15 @@ fn every_key_is_told_in_both_languages() {
         assert!(toml::from_str::<toml::Table>(&format!("x = {}", key.example)).is_ok(), "{}", key.path);
     }
 }
+
+/// What people read first.
+#[test]
+fn every_example_of_the_documents_is_taken() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    for page in ["sinks.md", "zh-CN/sinks.md"] {
+        let text = std::fs::read_to_string(docs.join(page)).unwrap().replace("\r\n", "\n");
+        let mut blocks = text.split("\n```toml\n").skip(1).map(|block| block.split("\n```").next().unwrap_or_default());
+        assert_eq!(read(blocks.next().expect("an example")).unwrap().len(), 2, "{page}");
+        assert!(blocks.all(|block| read(block).is_ok()));
+    }
+}
