@@ -96,6 +96,8 @@ impl Dialer {
 impl Socket {
     /// Whether the other side has closed, or says something that nobody asked for; does not wait.
     pub(crate) async fn is_over(&mut self) -> bool {
+        // News of the system reaches the socket only when the runtime has looked for it.
+        tokio::task::yield_now().await;
         let mut byte = [0];
         let mut read = std::pin::pin!(self.read(&mut byte));
         // Polled once: an open connection without news is pending.
