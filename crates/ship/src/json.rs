@@ -116,4 +116,14 @@ mod tests {
              \"host\":\"h\",\"env\":\"prod\",\"message\":\"a\u{fffd}b\",\"message_base64\":\"Yf9i\"}\n"
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_become_a_text_of_json(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let mut out = Vec::new();
+            text(&mut out, &bytes);
+            let read: String = serde_json::from_slice(&out).unwrap();
+            proptest::prop_assert_eq!(read, String::from_utf8_lossy(&bytes));
+        }
+    }
 }

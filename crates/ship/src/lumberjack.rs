@@ -52,7 +52,12 @@ impl Lumberjack {
             Some((id, done)) if id == batch.id => done,
             Some(_) | None => 0,
         };
-        let sent = self.send(batch.lines.get(done..).unwrap_or_default(), &mut done).await;
+        let (was_kept, started) = (self.socket.is_some(), Instant::now());
+        let mut sent = self.send(batch.lines.get(done..).unwrap_or_default(), &mut done).await;
+        // A kept connection may have been closed by the receiver just now: that is no failure, a new one is made.
+        if sent.is_err() && was_kept && started.elapsed() < self.dialer.timeout() {
+            sent = self.send(batch.lines.get(done..).unwrap_or_default(), &mut done).await;
+        }
         if sent.is_err() {
             self.begun = Some((batch.id.clone(), done));
         }

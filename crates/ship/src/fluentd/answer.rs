@@ -155,4 +155,11 @@ mod tests {
         assert_eq!(parse(b"\xda\xff\xff"), Parsed::Unfinished);
         assert_eq!(parse(b"HTTP/1.1 400"), Parsed::Nonsense);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_fail(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            parse(&bytes);
+        }
+    }
 }

@@ -153,3 +153,52 @@ async fn a_delivery_may_be_dropped_in_the_middle_and_begun_again() {
         assert!(why.contains("300ms"), "{kind}: {why}");
     }
 }
+
+/// Whatever comes back, it is no panic and no delivery.
+#[tokio::test]
+async fn a_receiver_that_says_anything_at_all_is_not_believed() {
+    // A sequence that is the same in every run: xorshift, with beginnings that make readers go on.
+    let begins: [&[u8]; 8] = [
+        b"",
+        b"\x81\xa3ack",
+        b"\x93\xa4HELO",
+        b"2A\0\0",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\n\r\n{\"items\":",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+    ];
+    let receiver = Receiver::start(move |number, mut stream| {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(number as u64 + 1);
+        async move {
+            drop(stream.read(&mut [0; 65536]).await);
+            let mut bytes = begins[number % begins.len()].to_vec();
+            for _ in 0..seed % 300 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                bytes.push(seed.to_le_bytes()[3]);
+            }
+            drop(stream.write_all(&bytes).await);
+        }
+    })
+    .await;
+    for (kind, keys) in KINDS {
+        // Of Loki and S3 a good status is all that counts.
+        if kind == "loki" || kind == "s3" {
+            continue;
+        }
+        for _ in 0..200 {
+            later(deliver(&mut sink_to(kind, keys, receiver.port(), "2s"), &many(3)).await);
+        }
+    }
+}
+
+/// The engine moves sinks and their work between threads.
+#[test]
+fn sinks_and_their_work_can_move_between_threads() {
+    fn can_move<T: Send>(_: &T) {}
+    let mut sink = sink("type = 'stdout'");
+    can_move(&sink);
+    can_move(&sink.deliver(&many(1)));
+}

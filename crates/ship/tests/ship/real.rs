@@ -112,13 +112,14 @@ async fn receivers_a_fluent_server_asks_for_the_key_over_tls() {
 }
 
 /// With Basic authorization: name `me`, password `hunter2`.
-fn victoria_logs(folder: &Path) -> (Program, u16) {
+fn victoria_logs(folder: &Path, more: &[&str]) -> (Program, u16) {
     let program = found("bin/victoria-logs");
     let [port] = ports();
     let listen = format!("-httpListenAddr=127.0.0.1:{port}");
     let data = format!("-storageDataPath={}", folder.join("data").display());
     let auth = ["-httpAuth.username=me", "-httpAuth.password=hunter2", "-loggerLevel=ERROR"];
-    let program = Program::start(&program, &[&data, &listen, auth[0], auth[1], auth[2]], &[]);
+    let words: Vec<&str> = [&*data, &*listen].iter().chain(&auth).chain(more).copied().collect();
+    let program = Program::start(&program, &words, &[]);
     program.ready(|| ask(port, "GET", "/health", BASIC).is_some_and(|answer| answer.status == 200));
     std::fs::write(folder.join("password"), "hunter2").unwrap();
     (program, port)
@@ -142,7 +143,7 @@ fn stored(program: &Program, port: u16, count: usize) -> Vec<Value> {
 #[tokio::test]
 async fn receivers_victoria_logs_takes_bulk_requests() {
     let folder = tempfile::tempdir().unwrap();
-    let (program, port) = victoria_logs(folder.path());
+    let (program, port) = victoria_logs(folder.path(), &[]);
     let url = format!(
         "type = 'elasticsearch'\nurl = 'http://127.0.0.1:{port}/insert/elasticsearch?_time_field=@timestamp&_msg_field=message'\n"
     );
@@ -166,7 +167,7 @@ async fn receivers_victoria_logs_takes_bulk_requests() {
 #[tokio::test]
 async fn receivers_victoria_logs_takes_pushes() {
     let folder = tempfile::tempdir().unwrap();
-    let (program, port) = victoria_logs(folder.path());
+    let (program, port) = victoria_logs(folder.path(), &[]);
     let keys = "username = 'me'\npassword-file = 'password'\nlevel-label = true\nfields = { env = 'prod' }";
     let text = format!("type = 'loki'\nurl = 'http://127.0.0.1:{port}/insert'\n{keys}");
     let mut sink = sink_in(folder.path(), &text);
@@ -180,6 +181,31 @@ async fn receivers_victoria_logs_takes_pushes() {
     // Two services, two streams, and the level goes with the service.
     assert_eq!(streams.len(), 4, "{streams:?}");
     assert!(streams.iter().all(|stream| stream.contains("env=\"prod\"") && stream.contains("host=\"machine\"")));
+}
+
+#[tokio::test]
+async fn receivers_victoria_logs_takes_syslog_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::secure::certificates(folder.path());
+    let [port] = ports();
+    let [address, cert, key] = [
+        format!("-syslog.listenAddr.tcp=127.0.0.1:{port}"),
+        format!("-syslog.tlsCertFile={}/server.pem", folder.path().display()),
+        format!("-syslog.tlsKeyFile={}/server.key", folder.path().display()),
+    ];
+    let (program, http) = victoria_logs(folder.path(), &[&address, "-syslog.tls", &cert, &key]);
+    let text = format!(
+        "type = 'syslog'\naddress = '127.0.0.1:{port}'\ntls = true\nca-file = 'ca.pem'\nfields = {{ env = 'prod' }}"
+    );
+    let mut sink = sink_in(folder.path(), &text);
+    let batch = batch("b", lines(500));
+    assert_eq!(deliver(&mut sink, &batch).await, delivered());
+    let got = stored(&program, http, 500);
+    assert_all(got.iter().map(|record| record["_msg"].as_str().unwrap().to_owned()).collect(), &batch);
+    let first = got.iter().find(|record| record["_msg"].as_str().unwrap().starts_with("line 0 ")).unwrap();
+    let part = |name: &str| first[name].as_str().unwrap_or_default().to_owned();
+    let parts = ["app_name", "hostname", "proc_id", "msg_id", "severity", "fields@32473.env"].map(part);
+    assert_eq!(parts, ["web@1", "machine", "7", "stderr", "4", "prod"]);
 }
 
 /// moto wants a signature, and does not look at it.
