@@ -8,9 +8,10 @@ use crate::{Failed, diagram, reference, workspace};
 type Generated = (&'static str, fn() -> String);
 
 /// All of them; each is checked in and compared by the test below.
-const FILES: [Generated; 6] = [
+const FILES: [Generated; 7] = [
     ("docs/state-diagram.md", diagram::markdown),
-    ("docs/spec.schema.json", schema),
+    ("docs/spec.schema.json", spec_schema),
+    ("docs/agent.schema.json", agent_schema),
     (reference::SPEC, reference::spec),
     (reference::SPEC_CHINESE, reference::spec_chinese),
     (reference::SINKS, reference::sinks),
@@ -18,8 +19,13 @@ const FILES: [Generated; 6] = [
 ];
 
 /// For the editors that specs are written with.
-fn schema() -> String {
+fn spec_schema() -> String {
     format!("{:#}\n", mainstay_wire::spec::schema())
+}
+
+/// The same for the agent's file.
+fn agent_schema() -> String {
+    format!("{:#}\n", mainstay_wire::sinks::schema())
 }
 
 /// Writes them, or with `--check` only says which differ.

@@ -6,6 +6,7 @@ mod keys_http;
 mod keys_tcp;
 mod kinds;
 mod read;
+mod schema;
 mod secret;
 pub mod status;
 mod template;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use form::{Address, Url};
 pub use read::read;
+pub use schema::schema;
 pub use secret::Secret;
 pub use template::{Part, Template};
 

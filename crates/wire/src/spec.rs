@@ -7,7 +7,7 @@ pub mod keys;
 mod place;
 mod problem;
 mod reference;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod section;
 mod show;
 

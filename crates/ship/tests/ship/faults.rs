@@ -35,6 +35,14 @@ async fn a_receiver_that_is_down_is_told_by_its_address() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_has_is_told() {
+    // RFC 6761 keeps `invalid` free for ever.
+    let mut sink = sink("type = 'syslog'\naddress = 'logs.invalid:601'\ntimeout = '10s'");
+    let (why, _) = later(deliver(&mut sink, &many(1)).await);
+    assert!(why.starts_with("cannot connect logs.invalid:601: "), "{why}");
+}
+
+#[tokio::test]
 async fn a_receiver_that_never_answers_is_given_up_in_time() {
     let receiver = Receiver::start(|_, mut stream| async move {
         // Reads all, until the sink has gone.

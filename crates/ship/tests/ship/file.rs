@@ -30,3 +30,12 @@ async fn what_can_not_be_written_is_told() {
     std::fs::create_dir_all(folder.path().join("no/such")).unwrap();
     assert_eq!(deliver(&mut sink, &many(1)).await, delivered());
 }
+
+/// The file of Linux that is always full.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_is_told() {
+    let mut sink = crate::stand::sink("type = 'file'\npath = '/dev/full'");
+    let (why, _) = later(deliver(&mut sink, &many(1)).await);
+    assert!(why.contains("No space left on device"), "{why}");
+}

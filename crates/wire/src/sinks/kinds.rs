@@ -223,7 +223,14 @@ fn login(table: &Table<'_, '_, '_>) -> Option<(String, super::Secret)> {
 }
 
 fn auth(table: &Table<'_, '_, '_>, api_key: Option<Auth>) -> Auth {
-    let basic = login(table).map(|(name, password)| Auth::Basic(name, password));
+    let basic = login(table).map(|(name, password)| {
+        // RFC 7617, section 2.
+        if name.contains(':') {
+            let message = "`username` cannot have a `:` in it, which is where a name ends".to_owned();
+            table.problem(table.section.span_of("username"), message, None);
+        }
+        Auth::Basic(name, password)
+    });
     let token = table.secret("token-file", "token-env").map(Auth::Bearer);
     let mut ways = [api_key, basic, token].into_iter().flatten();
     let first = ways.next().unwrap_or(Auth::None);

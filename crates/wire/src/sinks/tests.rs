@@ -14,7 +14,29 @@ fn read(text: &str) -> Result<Vec<Sink>, String> {
 }
 
 fn one(text: &str) -> Sink {
-    read(text).unwrap_or_else(|problems| panic!("{problems}\n{text}")).remove(0)
+    let sink = read(text).unwrap_or_else(|problems| panic!("{problems}\n{text}")).remove(0);
+    assert_eq!(differences_from_schema(text), Vec::<String>::new(), "good for editors too:\n{text}");
+    sink
+}
+
+fn differences_from_schema(text: &str) -> Vec<String> {
+    let document: serde_json::Value = toml::from_str(text).expect("TOML");
+    crate::spec::schema::tests::differences(&schema(), &document, "")
+}
+
+#[test]
+fn what_is_wrong_differs_from_the_schema() {
+    for text in [
+        "sink = {}",
+        "[sinks.a]\naddress = 'x'",
+        "[sinks.a]\ntype = 'loki'\naddress = 'x'",
+        "[sinks.a]\ntype = 'fluentd'",
+        "[sinks.a]\ntype = 'fluentd'\naddress = 'x'\nshared-key = 'x'",
+        "[sinks.a]\ntype = 'stdout'\nbatch-lines = 0",
+        "[sinks.a]\ntype = 'loki'\nurl = 'ftp://x'",
+    ] {
+        assert_ne!(differences_from_schema(text), Vec::<String>::new(), "{text}");
+    }
 }
 
 fn check_problems(text: &str, expected: &Expect) {

@@ -39,7 +39,8 @@ fn table(path: &str) -> Map<String, Value> {
     schema
 }
 
-fn property(key: &Key, path: &str) -> Map<String, Value> {
+/// One key of a table.
+pub(crate) fn property(key: &Key, path: &str) -> Map<String, Value> {
     let mut schema = of_kind(&key.kind, path);
     schema.insert("title".to_owned(), path.into());
     schema.insert("description".to_owned(), description(key).into());
@@ -121,11 +122,11 @@ fn from_toml(value: &str) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Everything in which `value` is not what `schema` says. Knows the words that [`schema`] uses and refuses any other.
-    fn differences(schema: &Value, value: &Value, at: &str) -> Vec<String> {
+    pub(crate) fn differences(schema: &Value, value: &Value, at: &str) -> Vec<String> {
         let object = schema.as_object().expect("a schema is an object");
         let mut found = Vec::new();
         for (word, wanted) in object {
