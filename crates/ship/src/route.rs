@@ -1,5 +1,6 @@
 //! Which lines a sink gets.
 
+use mainstay_wire::layout::base_name;
 use mainstay_wire::level::Level;
 use mainstay_wire::{pattern, sinks};
 use regex_lite::Regex;
@@ -30,7 +31,10 @@ impl Route {
     /// Whether any line of this service can go here: whose files need not be read otherwise.
     #[must_use]
     pub fn takes_service(&self, service: &str) -> bool {
-        self.rule.services.iter().any(|pattern| pattern::matches(pattern, service))
+        // `web` is every instance of it too: `web@2`.
+        let base = base_name(service).0;
+        let fits = |pattern: &String| pattern::matches(pattern, service) || pattern::matches(pattern, base);
+        self.rule.services.iter().any(fits)
     }
 
     /// Whether this line of such a service goes here.
@@ -85,7 +89,16 @@ mod tests {
             let route = rule(text);
             assert_eq!([route.takes(&info), route.takes(&error)], takes, "{text}");
         }
-        let route = rule("services = ['web*', 'pay']");
-        assert!(route.takes_service("web@2") && route.takes_service("pay") && !route.takes_service("payment"));
+        for (services, service, takes) in [
+            ("['web*', 'pay']", "web@2", true),
+            ("['web*', 'pay']", "pay", true),
+            ("['web*', 'pay']", "payment", false),
+            ("['web']", "web@2", true),
+            ("['web@1']", "web@2", false),
+            ("['*']", "any", true),
+        ] {
+            let route = rule(&format!("services = {services}"));
+            assert_eq!(route.takes_service(service), takes, "{services} {service}");
+        }
     }
 }

@@ -65,7 +65,7 @@ impl Stream {
 /// Which lines a sink gets: those that fit everything here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Name patterns with `*` and `?` ([`crate::pattern`]); one must fit.
+    /// Name patterns with `*` and `?` ([`crate::pattern`]); one must fit the service's name, with or without its instance number.
     pub services: Vec<String>,
     /// From one of these.
     pub streams: Vec<Stream>,

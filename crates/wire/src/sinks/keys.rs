@@ -62,8 +62,8 @@ pub(super) const COMMON: &[Key] = &[
         TEXTS,
         Default::Is("[\"*\"]"),
         "[\"web*\", \"payment\"]",
-        "the services whose lines it gets: names, or patterns with `*` and `?`",
-        "发送哪些服务的日志：名称，或带 `*`、`?` 的模式",
+        "the services whose lines it gets: names, or patterns with `*` and `?`; `web` is all instances of `web` too",
+        "发送哪些服务的日志：名称，或带 `*`、`?` 的模式；`web` 也包括 `web` 的全部实例",
     ),
     Key::new(
         "streams",
