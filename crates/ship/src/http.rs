@@ -205,7 +205,7 @@ pub(crate) fn body(plain: Vec<u8>, kind: &str, gzip: bool) -> Tried<(Bytes, Vec<
 }
 
 /// RFC 1952, without a time: the same text gives the same bytes.
-pub(crate) fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     use std::io::Write;
     let room = Vec::with_capacity(plain.len() / 4);
     let mut encoder = flate2::write::GzEncoder::new(room, flate2::Compression::fast());

@@ -69,14 +69,7 @@ impl Lumberjack {
             return Ok(());
         }
         let window = self.window(lines).map_err(|error| Later::new(format!("cannot encode a window: {error}")))?;
-        let kept = match self.socket.take() {
-            Some(mut socket) => (!socket.is_over().await).then_some(socket),
-            None => None,
-        };
-        let mut socket = match kept {
-            Some(socket) => socket,
-            None => self.dialer.connect().await?,
-        };
+        let mut socket = self.dialer.again(self.socket.take()).await?;
         self.dialer.send(&mut socket, &window).await?;
         self.acknowledged(&mut socket, lines.len(), done).await?;
         self.socket = Some(socket);

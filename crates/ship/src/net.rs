@@ -60,6 +60,16 @@ impl Dialer {
         .await
     }
 
+    /// A connection that was kept, if it is still good, else a new one.
+    pub(crate) async fn again(&self, kept: Option<Socket>) -> Result<Socket, String> {
+        if let Some(mut socket) = kept
+            && !socket.is_over().await
+        {
+            return Ok(socket);
+        }
+        self.connect().await
+    }
+
     /// One step with its deadline; `what` is a verb.
     pub(crate) async fn limit<T>(&self, what: &str, step: impl Future<Output = io::Result<T>>) -> Result<T, String> {
         match tokio::time::timeout(self.timeout, step).await {

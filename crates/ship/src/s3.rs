@@ -4,11 +4,14 @@
 
 mod sign;
 
+use std::io::Write;
+
+use flate2::write::GzEncoder;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderName};
 use mainstay_wire::sinks::{self, Compress, Part, Template};
 
-use crate::http::{Asked, Client, REASON_BYTES_MAX, gzip};
+use crate::http::{Asked, Client, REASON_BYTES_MAX};
 use crate::json;
 use crate::later::{Later, Tried};
 use crate::line::{Batch, Line};
@@ -122,15 +125,36 @@ impl S3 {
     }
 
     fn body(&self, lines: &[&Line]) -> std::io::Result<Vec<u8>> {
-        let mut plain = Vec::with_capacity(lines.iter().map(|line| line.text.len() + 192).sum());
-        for line in lines {
-            json::record(&mut plain, line, &self.host, &self.fields);
-        }
         match self.compress {
-            Compress::None | Compress::Zlib => Ok(plain),
-            Compress::Gzip => gzip(&plain),
-            Compress::Zstd => zstd::bulk::compress(&plain, ZSTD_LEVEL),
+            Compress::None | Compress::Zlib => {
+                let mut plain = Vec::with_capacity(lines.iter().map(|line| line.text.len() + 192).sum());
+                self.write(lines, &mut plain)?;
+                Ok(plain)
+            }
+            Compress::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+                self.write(lines, &mut encoder)?;
+                encoder.finish()
+            }
+            Compress::Zstd => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                // Archives are kept for years: whoever reads one sees that it is whole.
+                encoder.include_checksum(true)?;
+                self.write(lines, &mut encoder)?;
+                encoder.finish()
+            }
         }
+    }
+
+    /// One line at a time, so that an object is never in memory as it was before it was compressed.
+    fn write(&self, lines: &[&Line], out: &mut impl Write) -> std::io::Result<()> {
+        let mut record = Vec::with_capacity(1024);
+        for line in lines {
+            record.clear();
+            json::record(&mut record, line, &self.host, &self.fields);
+            out.write_all(&record)?;
+        }
+        Ok(())
     }
 
     fn content_type(&self) -> &'static str {

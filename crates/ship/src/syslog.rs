@@ -56,14 +56,7 @@ impl Syslog {
             frames.push(b' ');
             frames.extend_from_slice(&message);
         }
-        let kept = match self.socket.take() {
-            Some(mut socket) => (!socket.is_over().await).then_some(socket),
-            None => None,
-        };
-        let mut socket = match kept {
-            Some(socket) => socket,
-            None => self.dialer.connect().await?,
-        };
+        let mut socket = self.dialer.again(self.socket.take()).await?;
         self.dialer.send(&mut socket, &frames).await?;
         // A receiver that has closed meanwhile may not have read the last of it.
         if socket.is_over().await {

@@ -114,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_a_key_that_ends_soon_is_sent_and_signed() {
+        let signer = Signer::new("r", "id".to_owned(), "key".to_owned(), Some("token".to_owned()));
+        let signed = signer.sign("PUT", "h", "/x", Vec::new(), b"", Timestamp::UNIX_EPOCH);
+        assert!(signed.contains(&(TOKEN, "token".to_owned())));
+        let (_, authorization) = signed.last().unwrap();
+        let names = "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,";
+        assert!(authorization.contains(names), "{authorization}");
+    }
+
+    #[test]
     fn paths_keep_only_what_needs_no_code() {
         assert_eq!(encoded_path("/a b/web@2/\u{e9}~-_.x+"), "/a%20b/web%402/%C3%A9~-_.x%2B");
     }
