@@ -1,5 +1,6 @@
-//! How many lines a second a sink sends, and in how much memory: `rate receive PORT` in one terminal, `rate send PORT LINES [KEYS]` in
-//! another. The receiver speaks the Fluentd forward protocol and looks at nothing but the ids that it must acknowledge.
+//! How many lines a second a sink sends, and in how much memory: `rate receive PORT` in one terminal, in another
+//! `rate send LINES "type = 'fluentd'; address = '127.0.0.1:PORT'"`, or any other keys of a sink. The receiver speaks the Fluentd forward
+//! protocol and looks at nothing but the ids that it must acknowledge.
 
 use std::error::Error;
 use std::io::{self, BufReader, Read, Write};
@@ -19,15 +20,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["receive", port] => receive(port.parse()?),
-        ["send", port, lines] => send(port.parse()?, lines.parse()?, ""),
-        ["send", port, lines, keys] => send(port.parse()?, lines.parse()?, keys),
-        _ => Err("usage: rate receive PORT | rate send PORT LINES [KEYS]".into()),
+        ["send", lines, keys] => send(lines.parse()?, keys),
+        _ => Err("usage: rate receive PORT | rate send LINES KEYS".into()),
     }
 }
 
 /// Lines of about 100 bytes, as CRI files hold them, in batches one after the other.
-fn send(port: u16, lines: u64, keys: &str) -> Result<(), Box<dyn Error>> {
-    let text = format!("[sinks.rate]\ntype = 'fluentd'\naddress = '127.0.0.1:{port}'\n{keys}\n");
+fn send(lines: u64, keys: &str) -> Result<(), Box<dyn Error>> {
+    let text = format!("[sinks.rate]\n{}\n", keys.replace("; ", "\n"));
     let read = sinks::read(&text, Platform::named(std::env::consts::OS), Path::new("/"))?;
     let config = read.first().ok_or("there is no sink")?;
     let mut sink = Sink::open(config, "machine")?;
@@ -52,8 +52,9 @@ fn send(port: u16, lines: u64, keys: &str) -> Result<(), Box<dyn Error>> {
 
 fn batch(number: u64) -> Batch {
     let service: std::sync::Arc<str> = "web".into();
+    let time = jiff::Timestamp::now();
     let line = |index: u64| Line {
-        time: jiff::Timestamp::UNIX_EPOCH,
+        time,
         service: std::sync::Arc::clone(&service),
         stream: Stream::Stdout,
         level: None,

@@ -143,9 +143,11 @@ fn items(answer: &Answer, piece: Range<usize>) -> Tried<Vec<(usize, String)>> {
         match status {
             // 409: a line of this id is there; it is ours, from an attempt before.
             200..=299 | 409 => {}
-            400 | 402 | 406..=408 | 410..=428 | 430..=499 => refused.push((index, reason(status, item))),
-            // 401, 403, 404, 429, 5xx: somebody must mend it or wait, and then the line is taken.
-            _ => return Err(Later::new(format!("the receiver could not take a line: {}", reason(status, item)))),
+            // Somebody must mend it or wait, and then the line is taken.
+            0..=199 | 300..=399 | 401 | 403 | 404 | 408 | 429 | 500.. => {
+                return Err(Later::new(format!("the receiver could not take a line: {}", reason(status, item))));
+            }
+            400..=499 => refused.push((index, reason(status, item))),
         }
     }
     Ok(refused)
