@@ -27,7 +27,7 @@ use crate::Failed;
 /// A bench: its name, the row that the others are multiples of, and what runs it.
 type Entry = (&'static str, Option<&'static str>, fn(&mut Bench) -> Result<Vec<Report>, Failed>);
 
-const BENCHES: [Entry; 11] = [
+const BENCHES: [Entry; 12] = [
     ("restart", Some("bare C loop"), restart::run),
     ("start", Some("bare C loop"), start::run),
     ("memory", None, memory::run),
@@ -36,6 +36,7 @@ const BENCHES: [Entry; 11] = [
     ("order", None, order::run),
     ("logs", None, logs::run),
     ("logs-grep", None, logs::grep),
+    ("logs-ship", None, logs::ship),
     ("restart-wine", Some("bare loop"), wine::restart::run),
     ("memory-wine", Some("bare loop"), wine::memory::run),
     ("logs-wine", None, logs::wine),

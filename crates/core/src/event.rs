@@ -54,6 +54,8 @@ pub enum Event {
     Dependents(u32),
     /// A file that is watched has changed.
     FileChanged(String),
+    /// A log file is to be begun anew, when the hook for that is over.
+    Rotating(String),
     /// A log file was begun anew; this is the old one.
     Rotated(String),
     /// The machine goes to sleep.

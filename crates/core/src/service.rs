@@ -140,6 +140,7 @@ impl Service {
             Event::Seen(name, sight) => self.seen(now, &name, sight, out),
             Event::Dependents(count) => self.dependents_changed(now, count, out),
             Event::FileChanged(path) => self.file_changed(now, path),
+            Event::Rotating(path) => self.hook_beside(HookPoint::PreRotate, Some(path), out),
             Event::Rotated(path) => self.hook_beside(HookPoint::OnRotate, Some(path), out),
             Event::Suspending => self.hook_of_living(HookPoint::OnSuspend, out),
             Event::Resumed => {

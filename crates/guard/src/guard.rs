@@ -19,6 +19,7 @@ use mainstay_os::owner::{Owner, Report, Request};
 use mainstay_os::power::{self, Power};
 use mainstay_os::resources::LimitHit;
 use mainstay_os::tree::{self, News, Place, Tree};
+use mainstay_wire::control::Answer;
 use mainstay_wire::layout::Layout;
 use mainstay_wire::record::What;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -70,6 +71,8 @@ pub(crate) struct Guard {
     _background: JoinSet<()>,
     /// Logs of which a file was set aside that is not packed yet.
     to_pack: BTreeSet<PathBuf>,
+    /// Who ordered a rotation that waits for its hook.
+    rotations: Vec<oneshot::Sender<Answer>>,
     /// Answers that wait for the disk.
     errands: JoinSet<()>,
     /// Attempts under way; each ends with the event that answers it.
@@ -198,6 +201,7 @@ impl Guard {
             left,
             _background: background,
             to_pack: BTreeSet::new(),
+            rotations: Vec::new(),
             errands: JoinSet::new(),
             performers: JoinSet::new(),
             running: None,
@@ -237,6 +241,7 @@ impl Guard {
                 Incoming::Adopt => self.adopt(),
                 Incoming::Limit(hit) => self.limit_hit(hit),
                 Incoming::Plane(PlaneNews::Ready(run)) => self.handle(Event::Ready(run)),
+                Incoming::Plane(PlaneNews::File(FileNews::Due { current })) => self.rotation_due(&current),
                 Incoming::Plane(PlaneNews::File(FileNews::Rotated { current, old })) => self.rotated(current, &old),
                 Incoming::Plane(PlaneNews::File(FileNews::Broken(what))) => self.record(What::Fault { what }),
                 Incoming::Plane(PlaneNews::File(FileNews::Mended(what))) => self.record(What::Mended { what }),
@@ -405,12 +410,40 @@ impl Guard {
 
     /// A performer has answered.
     fn performed(&mut self, event: Event) {
+        let mut is_allowed = false;
         if let Event::Hooked(run, point, _) = &event {
+            is_allowed = *point == HookPoint::PreRotate;
             let over = self.hooks.iter().position(|hook| (hook.run, hook.point) == (*run, *point));
             self.hook_took = over.map(|index| self.hooks.swap_remove(index).began.elapsed());
         }
         self.handle(event);
         self.pack();
+        if is_allowed {
+            self.go_on_rotating();
+        }
+    }
+
+    /// A log file is to be begun anew: its hook first. One that runs for another file stands for this one too.
+    fn rotation_due(&mut self, current: &Path) {
+        if !self.runs(HookPoint::PreRotate) {
+            self.handle(Event::Rotating(current.display().to_string()));
+        }
+        self.go_on_rotating();
+    }
+
+    /// The hook is over, or could not be started: no reason to let files grow.
+    fn go_on_rotating(&mut self) {
+        if self.runs(HookPoint::PreRotate) {
+            return;
+        }
+        self.plane.allow_rotation();
+        for reply in std::mem::take(&mut self.rotations) {
+            self.rotate(reply);
+        }
+    }
+
+    fn runs(&self, point: HookPoint) -> bool {
+        self.hooks.iter().any(|hook| hook.point == point)
     }
 
     /// A log file was set aside: its hook first, packed when nobody needs it as it is.
@@ -421,7 +454,7 @@ impl Guard {
     }
 
     fn pack(&mut self) {
-        if self.to_pack.is_empty() || self.hooks.iter().any(|hook| hook.point == HookPoint::OnRotate) {
+        if self.to_pack.is_empty() || self.runs(HookPoint::OnRotate) {
             return;
         }
         let logs = std::mem::take(&mut self.to_pack);

@@ -119,7 +119,7 @@ pub(crate) fn variables(point: HookPoint, names: Names, facts: &Facts<'_>) -> Ve
     let ran = facts.run_began.map(|began| facts.now.since(began).as_millis().to_string());
     vars.extend(ran.map(|ran| ("MAINSTAY_RAN_MS", ran)));
     let subject = match point {
-        HookPoint::OnRotate => Some("MAINSTAY_LOG_FILE"),
+        HookPoint::PreRotate | HookPoint::OnRotate => Some("MAINSTAY_LOG_FILE"),
         HookPoint::OnExit => Some("MAINSTAY_EXIT_CAUSE"),
         HookPoint::PreStart | HookPoint::PostStart | HookPoint::PreStop | HookPoint::PostStop => None,
         HookPoint::OnQuarantine | HookPoint::OnSuspend | HookPoint::OnResume => None,
@@ -140,6 +140,7 @@ fn nssm(point: HookPoint, facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         HookPoint::PreStop => ("Stop", "Pre"),
         HookPoint::PostStop => ("Stop", "Post"),
         HookPoint::OnExit => ("Exit", "Post"),
+        HookPoint::PreRotate => ("Rotate", "Pre"),
         HookPoint::OnRotate => ("Rotate", "Post"),
         HookPoint::OnQuarantine => ("Exit", "Quarantine"),
         HookPoint::OnSuspend => ("Power", "Suspend"),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mainstay_core::event::RunId;
-use mainstay_core::spec::{self, Ask, Launch, Log, Reload, Spec};
+use mainstay_core::spec::{self, Ask, HookPoint, Launch, Reload, Spec};
 use mainstay_os::account::{self, RunAs};
 use mainstay_os::resources::{self, Resources};
 use mainstay_os::tree::{self, Place, Stdin, Tree};
@@ -118,13 +118,15 @@ fn base(layout: &Layout) -> PathBuf {
 }
 
 /// The files that a run's output goes to.
-pub(crate) fn destinations(layout: &Layout, name: &str, launch: &Launch, log: &Log) -> Destinations {
+pub(crate) fn destinations(layout: &Layout, name: &str, spec: &Spec, launch: &Launch) -> Destinations {
+    let log = &spec.log;
     let raw = |path: &Option<String>| path.as_ref().map(|path| directory(layout, launch).join(path));
     Destinations {
         managed: log.managed.then(|| layout.output(name)),
         stdout: raw(&log.stdout),
         stderr: raw(&log.stderr),
         keeping: log.keeping.clone(),
+        asks: spec.hooks.at.contains_key(&HookPoint::PreRotate),
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Destinations {
     pub(crate) stderr: Option<PathBuf>,
     /// For all of them.
     pub(crate) keeping: Keeping,
+    /// A file that is full or due is written on until [`Plane::allow_rotation`].
+    pub(crate) asks: bool,
 }
 
 /// What the plane tells.
@@ -77,6 +79,8 @@ pub(crate) enum FileNews {
     Broken(String),
     /// It is written again.
     Mended(String),
+    /// It is to be begun anew, which waits to be allowed.
+    Due { current: PathBuf },
     /// It was begun anew.
     Rotated { current: PathBuf, old: PathBuf },
     /// Something is missing from it.
@@ -106,6 +110,7 @@ enum Command {
     Rotate {
         reply: oneshot::Sender<Outcomes>,
     },
+    AllowRotation,
     Drain {
         reply: oneshot::Sender<Vec<String>>,
     },
@@ -156,6 +161,11 @@ impl Plane {
         let (reply, receiver) = oneshot::channel();
         self.send(Command::Rotate { reply });
         receiver
+    }
+
+    /// The files that were told to be due are begun anew now.
+    pub(crate) fn allow_rotation(&self) {
+        self.send(Command::AllowRotation);
     }
 
     /// Everything that was in the pipes is in the files; answers with the last lines.

@@ -320,7 +320,7 @@ impl Checker {
                 HookPoint::PreStart | HookPoint::PostStop | HookPoint::OnQuarantine => self.tree.is_none(),
                 HookPoint::PreStop | HookPoint::PostStart | HookPoint::OnSuspend | HookPoint::OnResume => alive,
                 HookPoint::OnExit => !alive,
-                HookPoint::OnRotate => true,
+                HookPoint::PreRotate | HookPoint::OnRotate => true,
             };
         ensure(fits, || format!("the {point:?} of run {} is run while there is {:?}", run.0, self.tree))?;
         let hook = step.service.spec().hooks.at.get(&point).cloned();

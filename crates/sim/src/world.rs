@@ -465,6 +465,7 @@ impl World {
     fn small_news(&mut self) -> Result<(), String> {
         let run = self.driver.service().map_or(RunId(0), |service| service.status().run);
         let events = [
+            Event::Rotating("out.log".into()),
             Event::Rotated("out.log".into()),
             Event::Suspending,
             Event::Resumed,

@@ -2,6 +2,7 @@
 
 mod grep;
 mod keeper;
+mod ship;
 mod wine;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::Failed;
 use keeper::{Flood, Keeper, Kind};
 
 pub(crate) use grep::run as grep;
+pub(crate) use ship::run as ship;
 pub(crate) use wine::run as wine;
 
 const MIB: u64 = 1 << 20;

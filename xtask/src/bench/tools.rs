@@ -59,6 +59,23 @@ impl Tools {
         Ok(self.target.join("release/fixture-child"))
     }
 
+    /// The log receiver that acknowledges everything.
+    pub(crate) fn receiver(&self) -> Result<PathBuf, Failed> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root).args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "-p",
+            "mainstay-ship",
+            "--example",
+            "rate",
+        ]);
+        self.run(cargo)?;
+        Ok(self.target.join("release/examples/rate"))
+    }
+
     /// Builds once: a bench must not find a compiler in its time.
     fn built(&self, cell: &OnceCell<PathBuf>, args: &[&str], path: PathBuf) -> Result<PathBuf, Failed> {
         if let Some(path) = cell.get() {

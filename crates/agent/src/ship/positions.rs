@@ -18,7 +18,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Positions {
     path: PathBuf,
-    file: File,
+    /// Closed while it is replaced: on Windows an open file is in the way.
+    file: Option<File>,
     bytes: u64,
     known: BTreeMap<String, Position>,
 }
@@ -47,7 +48,7 @@ impl Positions {
         if bytes.last().is_some_and(|last| *last != b'\n') {
             file.write_all(b"\n")?;
         }
-        Ok(Self { path: path.to_owned(), file, bytes: bytes.len() as u64, known })
+        Ok(Self { path: path.to_owned(), file: Some(file), bytes: bytes.len() as u64, known })
     }
 
     /// Where to go on; at the beginning of a log that is new.
@@ -65,7 +66,11 @@ impl Positions {
         if self.bytes + line.len() as u64 > FILE_BYTES_MAX {
             return self.begin_anew();
         }
-        self.file.write_all(&line)?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(files::open_append(&self.path)?),
+        };
+        file.write_all(&line)?;
         self.bytes += line.len() as u64;
         Ok(())
     }
@@ -75,8 +80,8 @@ impl Positions {
         for (service, position) in &self.known {
             all.extend(line(service, position)?);
         }
+        self.file = None;
         files::replace(&self.path, &all)?;
-        self.file = files::open_append(&self.path)?;
         // With very many services even the shortest file is long.
         self.bytes = (all.len() as u64).min(FILE_BYTES_MAX / 2);
         Ok(())

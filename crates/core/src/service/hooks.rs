@@ -1,4 +1,5 @@
-//! Commands of the service's own at certain moments. Three are waited for: before a run, before its stop, after its end.
+//! Commands of the service's own at certain moments. Three are waited for here: before a run, before its stop, after its end; for a fourth,
+//! before a rotation, the shell waits.
 
 use crate::event::{Effect, HookEnd, Record, RunId};
 use crate::exit::Exit;
@@ -42,7 +43,7 @@ impl Service {
             HookPoint::PreStart => self.prepared(now, end, out),
             HookPoint::PreStop => self.preceded(now, out),
             HookPoint::PostStop => self.cleaned(now, out),
-            HookPoint::PostStart | HookPoint::OnExit | HookPoint::OnRotate => {}
+            HookPoint::PostStart | HookPoint::OnExit | HookPoint::PreRotate | HookPoint::OnRotate => {}
             HookPoint::OnQuarantine | HookPoint::OnSuspend | HookPoint::OnResume => {}
         }
     }

@@ -35,6 +35,8 @@ pub enum HookPoint {
     PostStop,
     /// A run's main process has ended.
     OnExit,
+    /// A log file is to be begun anew; that waits for it.
+    PreRotate,
     /// A log file was begun anew.
     OnRotate,
     /// The service was put in quarantine.
@@ -47,12 +49,13 @@ pub enum HookPoint {
 
 impl HookPoint {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PreStart,
         Self::PostStart,
         Self::PreStop,
         Self::PostStop,
         Self::OnExit,
+        Self::PreRotate,
         Self::OnRotate,
         Self::OnQuarantine,
         Self::OnSuspend,
@@ -68,6 +71,7 @@ impl HookPoint {
             Self::PreStop => "pre-stop",
             Self::PostStop => "post-stop",
             Self::OnExit => "on-exit",
+            Self::PreRotate => "pre-rotate",
             Self::OnRotate => "on-rotate",
             Self::OnQuarantine => "on-quarantine",
             Self::OnSuspend => "on-suspend",

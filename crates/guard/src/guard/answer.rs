@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_core::event::{Event, Order, Verb};
-use mainstay_core::spec::Spec;
+use mainstay_core::spec::{HookPoint, Spec};
 use mainstay_wire::control::{Answer, Ask, Code, Place, Refusal};
 use mainstay_wire::record::What;
 use mainstay_wire::spec::Problems;
@@ -63,7 +63,7 @@ impl Guard {
             Ask::Pause => self.order(Verb::Pause, by),
             Ask::Continue => self.order(Verb::Continue, by),
             Ask::Reload => self.order(Verb::Reload, by),
-            Ask::Rotate => return self.rotate(reply),
+            Ask::Rotate => return self.rotate_when_allowed(reply),
             Ask::Apply { hold } => self.with_fresh_spec(hold),
             Ask::Send { text } => self.send(text),
             Ask::Follow { dependent } => {
@@ -97,8 +97,19 @@ impl Guard {
         }
     }
 
+    /// After its hook, if there is one.
+    fn rotate_when_allowed(&mut self, reply: oneshot::Sender<Answer>) {
+        let spec = self.service.spec();
+        if !spec.hooks.at.contains_key(&HookPoint::PreRotate) {
+            return self.rotate(reply);
+        }
+        let to = launch::destinations(&self.layout, &self.name, spec, &spec.launch);
+        self.rotations.push(reply);
+        self.rotation_due(&to.managed.or(to.stdout).or(to.stderr).unwrap_or_default());
+    }
+
     /// Answers when the disk has done it; the loop goes on meanwhile.
-    fn rotate(&mut self, reply: oneshot::Sender<Answer>) {
+    pub(super) fn rotate(&mut self, reply: oneshot::Sender<Answer>) {
         let (outcomes, status, name) = (self.plane.rotate(), self.status(), self.name.clone());
         self.errands.spawn(async move {
             let answer = match tokio::time::timeout(ROTATE_LIMIT, outcomes).await {
@@ -192,7 +203,7 @@ impl Guard {
         self.handle(Event::SpecChanged(Box::new(spec)));
         // What runs keeps its files; how they are kept is taken over at once.
         let spec = self.service.spec();
-        self.plane.direct(launch::destinations(&self.layout, &self.name, &spec.launch, &spec.log));
+        self.plane.direct(launch::destinations(&self.layout, &self.name, spec, &spec.launch));
         self.watch_files();
     }
 

@@ -77,7 +77,7 @@ impl Guard {
             Some(Probe::Log(pattern)) => Regex::new(pattern).ok(),
             _ => None,
         };
-        let to = launch::destinations(&self.layout, &self.name, wanted, &spec.log);
+        let to = launch::destinations(&self.layout, &self.name, spec, wanted);
         let started = self.setting().and_then(|setting| setting.program(&self.place, run, wanted));
         match started {
             Ok((tree, mut output)) => {
@@ -122,7 +122,7 @@ impl Guard {
         let place = Place::claim(&mark).map_err(|error| error.to_string())?;
         let (tree, output) = self.setting()?.helper(&place, command, more)?;
         let spec = self.service.spec();
-        self.plane.prepare(launch::destinations(&self.layout, &self.name, &spec.launch, &spec.log));
+        self.plane.prepare(launch::destinations(&self.layout, &self.name, spec, &spec.launch));
         self.plane.beside(output);
         Ok(tree)
     }

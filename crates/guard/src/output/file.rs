@@ -27,6 +27,10 @@ pub(super) struct LogFile {
     rotate: Rotate,
     open: Option<Open>,
     looked: Option<Mono>,
+    /// It waits to be allowed before it is begun anew; on demand it does not.
+    asks: bool,
+    /// It has told that it waits.
+    is_waiting: bool,
     /// When the calendar wants it begun anew.
     due: Option<Timestamp>,
     /// The newest time in the name of a file set aside, once it has been looked for.
@@ -41,8 +45,22 @@ struct Open {
     size_bytes: u64,
 }
 
-/// What came of setting a file aside: the old file, or why it could not be.
-pub(super) type Rotation = Result<PathBuf, String>;
+/// What came of a file that was to be set aside.
+#[derive(Debug)]
+pub(super) enum Rotation {
+    /// This is the old one.
+    Begun(PathBuf),
+    /// Why it could not be.
+    Stuck(String),
+    /// It is written on until it is allowed.
+    Waits,
+}
+
+impl From<Result<PathBuf, String>> for Rotation {
+    fn from(begun: Result<PathBuf, String>) -> Self {
+        begun.map_or_else(Self::Stuck, Self::Begun)
+    }
+}
 
 /// Both clocks and the zone that the calendar's times are of.
 #[derive(Debug, Clone)]
@@ -54,10 +72,22 @@ pub(super) struct Clock {
 
 impl LogFile {
     pub(super) fn new(path: PathBuf, rotate: Rotate) -> Self {
-        Self { path, rotate, open: None, looked: None, due: None, last: None, stuck_until: None }
+        Self {
+            path,
+            rotate,
+            open: None,
+            looked: None,
+            asks: false,
+            is_waiting: false,
+            due: None,
+            last: None,
+            stuck_until: None,
+        }
     }
 
-    pub(super) fn set_rotate(&mut self, clock: &Clock, rotate: Rotate) {
+    pub(super) fn set_rotate(&mut self, clock: &Clock, rotate: Rotate, asks: bool) {
+        self.asks = asks;
+        self.is_waiting &= asks;
         if self.rotate == rotate {
             return;
         }
@@ -68,7 +98,7 @@ impl LogFile {
 
     /// When it is to be begun anew although nothing is written.
     pub(super) fn due(&self) -> Option<Timestamp> {
-        self.due.filter(|_| self.open.as_ref().is_some_and(|open| open.size_bytes > 0))
+        self.due.filter(|_| !self.is_waiting && self.open.as_ref().is_some_and(|open| open.size_bytes > 0))
     }
 
     /// Appends as much as it can, beginning anew where it must; old files go to `rotated`. Returns how many bytes are written.
@@ -95,12 +125,12 @@ impl LogFile {
         self.look(clock.mono)?;
         let may_rotate = self.stuck_until.is_none_or(|until| until <= clock.mono);
         if may_rotate && self.opened(clock)?.size_bytes > 0 && self.due.is_some_and(|due| due <= clock.wall) {
-            self.try_begin_anew(clock, rotated);
+            self.ask_to_begin_anew(clock, rotated);
         }
         let size_bytes = self.opened(clock)?.size_bytes;
         let mut count = fit(bytes, self.rotate.size_bytes.saturating_sub(size_bytes), size_bytes == 0);
         if count == 0 {
-            if may_rotate && self.try_begin_anew(clock, rotated) {
+            if may_rotate && self.ask_to_begin_anew(clock, rotated) {
                 return Ok(0);
             }
             // Too long is better than lost.
@@ -116,6 +146,17 @@ impl LogFile {
         Ok(count)
     }
 
+    /// If it must, it tells that it waits, once, and is written on.
+    fn ask_to_begin_anew(&mut self, clock: &Clock, rotated: &mut Vec<Rotation>) -> bool {
+        if !self.asks {
+            return self.try_begin_anew(clock, rotated);
+        }
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            rotated.push(Rotation::Waits);
+        }
+        false
+    }
+
     /// A file that can't be set aside now is written on and tried again later; that is told once.
     fn try_begin_anew(&mut self, clock: &Clock, rotated: &mut Vec<Rotation>) -> bool {
         let begun = self.begin_anew(clock);
@@ -123,21 +164,39 @@ impl LogFile {
         self.stuck_until = begun.is_err().then(|| clock.mono.after(RETRY_EVERY));
         let is_begun = begun.is_ok();
         if is_news {
-            rotated.push(begun.map_err(|error| {
+            let why = |error| {
                 format!("cannot set {} aside: {error}; it is written on and this tried again", self.path.display())
-            }));
+            };
+            rotated.push(begun.map_err(why).into());
         }
         is_begun
     }
 
+    /// The calendar's order.
+    pub(super) fn rotate_due(&mut self, clock: &Clock) -> Option<Rotation> {
+        if !self.asks {
+            return self.rotate_now(clock).map(Rotation::from);
+        }
+        (!std::mem::replace(&mut self.is_waiting, true)).then_some(Rotation::Waits)
+    }
+
+    /// What waited to be allowed is.
+    pub(super) fn rotate_allowed(&mut self, clock: &Clock) -> Option<Rotation> {
+        if !std::mem::take(&mut self.is_waiting) {
+            return None;
+        }
+        self.rotate_now(clock).map(Rotation::from)
+    }
+
     /// Begins it anew if it has anything; the old one.
-    pub(super) fn rotate_now(&mut self, clock: &Clock) -> io::Result<Option<PathBuf>> {
+    pub(super) fn rotate_now(&mut self, clock: &Clock) -> Option<Result<PathBuf, String>> {
+        self.is_waiting = false;
         let rotated = self.rotate_if_any(clock);
         if rotated.is_err() {
             // Also the calendar tries again.
             self.due = self.due.and_then(|_| clock.wall.checked_add(RETRY_EVERY).ok());
         }
-        rotated
+        rotated.map_err(|error| format!("cannot begin {} anew: {error}", self.path.display())).transpose()
     }
 
     fn rotate_if_any(&mut self, clock: &Clock) -> io::Result<Option<PathBuf>> {
@@ -282,7 +341,11 @@ mod tests {
         let (written, result) = file.write(&clock(second), bytes, &mut rotated);
         result.unwrap();
         assert_eq!(written, bytes.len());
-        rotated.into_iter().map(Result::unwrap).collect()
+        let old = |rotation| match rotation {
+            Rotation::Begun(old) => old,
+            other => panic!("{other:?}"),
+        };
+        rotated.into_iter().map(old).collect()
     }
 
     #[test]
@@ -357,11 +420,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.log");
         let mut file = LogFile::new(path.clone(), Rotate::default());
-        assert_eq!(file.rotate_now(&clock(1)).unwrap(), None);
+        assert!(file.rotate_now(&clock(1)).is_none());
         assert!(!path.exists());
         std::fs::write(&path, "from before\n").unwrap();
-        assert!(file.rotate_now(&clock(1)).unwrap().is_some());
-        assert_eq!(file.rotate_now(&clock(1)).unwrap(), None);
+        assert!(file.rotate_now(&clock(1)).unwrap().is_ok());
+        assert!(file.rotate_now(&clock(1)).is_none());
+    }
+
+    #[test]
+    fn one_that_asks_is_written_on_until_it_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let rotate = Rotate {
+            size_bytes: 10,
+            every: Some(Every { period: Period::Day, minute: 0, utc: true }),
+            ..Rotate::default()
+        };
+        let mut file = LogFile::new(folder.path().join("x.log"), rotate);
+        file.set_rotate(&clock(1), rotate, true);
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            file.write(&clock(1), b"12345678\n", &mut told).1.unwrap();
+        }
+        assert!(matches!(told[..], [Rotation::Waits]), "told once: {told:?}");
+        assert_eq!(names(folder.path()), ["x.log"]);
+        assert_eq!(file.due(), None, "the calendar need not wake for it");
+        assert!(matches!(file.rotate_allowed(&clock(2)), Some(Rotation::Begun(_))));
+        assert!(file.rotate_allowed(&clock(2)).is_none());
+        assert_eq!(std::fs::read(folder.path().join("x-19700101T000002.000000000Z.log")).unwrap().len(), 27);
+        file.write(&clock(3), b"1\n", &mut told).1.unwrap();
+        assert!(matches!(file.rotate_due(&clock(100_000)), Some(Rotation::Waits)));
+        assert!(file.rotate_due(&clock(100_000)).is_none());
+        assert!(file.rotate_now(&clock(100_001)).unwrap().is_ok(), "who orders it has asked already");
+        assert!(file.rotate_allowed(&clock(100_002)).is_none());
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Keeper {
         self.stderr = Files { managed, raw: file(&to.stderr) };
         let raws: Vec<&Path> =
             [&to.stdout, &to.stderr].into_iter().flatten().map(std::path::PathBuf::as_path).collect();
-        self.queue.direct(to.managed.as_deref(), &raws, to.keeping.rotate, to.keeping.on_full);
+        self.queue.direct(to.managed.as_deref(), &raws, to.keeping.rotate, to.asks, to.keeping.on_full);
         if self.to.as_ref().is_none_or(|old| {
             old.keeping.redact != to.keeping.redact || old.keeping.rate_limit != to.keeping.rate_limit
         }) {

@@ -68,6 +68,7 @@ pub(super) async fn serve(mut commands: mpsc::Receiver<Command>, news: mpsc::Sen
                         let outcomes = plane.queue.rotate();
                         tokio::task::spawn_local(async move { drop(reply.send(outcomes.await.unwrap_or_default())) });
                     }
+                    Command::AllowRotation => plane.queue.allow_rotation(),
                     Command::Drain { reply } => {
                         plane.queue.hurry(Some(Instant::now() + DRAIN_WAIT));
                         drain(&pumps).await;

@@ -32,6 +32,10 @@ pub(super) enum Item {
     Gap(LeftOut, Missing),
     /// Begin it anew if anything is in it.
     Rotate(Arc<Rotated>),
+    /// The calendar wants it begun anew.
+    Due,
+    /// Begin it anew if it waits for that.
+    Allow,
     /// Everything before is written, or can't be now.
     Mark(#[expect(dead_code, reason = "its drop is the news")] Arc<Done>),
 }
@@ -57,13 +61,6 @@ pub(super) struct Rotated {
 
 /// Of each file that was begun anew its old one, of each that could not be the reason.
 pub(crate) type Outcomes = Vec<Result<PathBuf, String>>;
-
-impl Item {
-    /// The calendar's order: nobody waits for what comes of it.
-    pub(super) fn rotate() -> Self {
-        Self::Rotate(Arc::new(Rotated { outcomes: Mutex::default(), reply: Mutex::default() }))
-    }
-}
 
 impl Rotated {
     pub(super) fn add(&self, outcome: Result<PathBuf, String>) {
@@ -113,6 +110,8 @@ pub(super) struct State {
     /// Nobody will add anything.
     pub(super) closed: bool,
     pub(super) rotate: Rotate,
+    /// A file that is full or due waits to be allowed.
+    pub(super) asks: bool,
     /// The main process has ended: nobody waits for room any longer than this.
     hurry: Option<Instant>,
     spare: Vec<Vec<u8>>,
@@ -170,6 +169,7 @@ impl Queue {
             has_writer: false,
             closed: false,
             rotate: Rotate::default(),
+            asks: false,
             hurry: None,
             spare: Vec::new(),
         };
@@ -178,7 +178,7 @@ impl Queue {
     }
 
     /// Output goes to these files from now on. What waits for others is still written.
-    pub(super) fn direct(&self, managed: Option<&Path>, others: &[&Path], rotate: Rotate, on_full: OnFull) {
+    pub(super) fn direct(&self, managed: Option<&Path>, others: &[&Path], rotate: Rotate, asks: bool, on_full: OnFull) {
         let mut state = self.shared.lock();
         let wanted = managed.map(|path| (path, true)).into_iter().chain(others.iter().map(|path| (*path, false)));
         let wanted: Vec<(&Path, bool)> = wanted.collect();
@@ -190,7 +190,7 @@ impl Queue {
                 state.lanes.push(Lane::new(path, is_managed, rotate));
             }
         }
-        (state.rotate, state.on_full) = (rotate, on_full);
+        (state.rotate, state.asks, state.on_full) = (rotate, asks, on_full);
         self.wake(state);
     }
 
@@ -311,6 +311,13 @@ impl Queue {
         receiver
     }
 
+    /// Begins those anew that wait to be allowed.
+    pub(super) fn allow_rotation(&self) {
+        let mut state = self.shared.lock();
+        state.lanes.iter_mut().for_each(|lane| lane.items.push_front(Item::Allow));
+        self.wake(state);
+    }
+
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         let has_work = state.lanes.iter().any(|lane| !lane.items.is_empty() || lane.leaving);
         if has_work && !std::mem::replace(&mut state.has_writer, true) {
@@ -398,7 +405,7 @@ impl Lane {
                 rotated.add(Err(format!("cannot begin {} anew: {why}", self.path.display())));
                 false
             }
-            Item::Bytes(_) | Item::Gap(..) => true,
+            Item::Bytes(_) | Item::Gap(..) | Item::Due | Item::Allow => true,
         });
     }
 

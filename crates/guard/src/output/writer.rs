@@ -49,7 +49,7 @@ pub(super) fn run(shared: &Shared) {
 fn begin_due(state: &mut State, clock: &Clock) -> Option<usize> {
     let is_due = |lane: &Lane| lane.file.as_ref().and_then(LogFile::due).is_some_and(|due| due <= clock.wall);
     let index = state.lanes.iter().position(|lane| is_due(lane) && lane.retry_at.is_none())?;
-    state.lanes.get_mut(index)?.items.push_front(Item::rotate());
+    state.lanes.get_mut(index)?.items.push_front(Item::Due);
     Some(index)
 }
 
@@ -81,13 +81,13 @@ fn serve<'s>(
     index: usize,
     clock: &Clock,
 ) -> MutexGuard<'s, State> {
-    let (rotate, drops_oldest) = (state.rotate, state.on_full == OnFull::DropOldest);
+    let (rotate, asks, drops_oldest) = (state.rotate, state.asks, state.on_full == OnFull::DropOldest);
     let Some(lane) = state.lanes.get_mut(index) else { return state };
     let (Some(mut file), Some(item)) = (lane.file.take(), lane.take()) else { return state };
     let (path, is_managed, was_broken) = (Arc::clone(&lane.path), lane.is_managed, lane.retry_at.is_some());
     drop(state);
 
-    file.set_rotate(clock, rotate);
+    file.set_rotate(clock, rotate, asks);
     let mut rotated = Vec::new();
     let mut told = None;
     let (back, result) = match item {
@@ -109,20 +109,27 @@ fn serve<'s>(
             (if whole { Left::Nothing(None) } else { Left::Item(Item::Gap(left_out, why)) }, result)
         }
         Item::Rotate(rotation) => {
-            let begun = file.rotate_now(clock);
-            let begun = begun.map_err(|error| format!("cannot begin {} anew: {error}", path.display())).transpose();
-            if let Some(begun) = begun {
+            if let Some(begun) = file.rotate_now(clock) {
                 rotation.add(begun.clone());
-                rotated.push(begun);
+                rotated.push(begun.into());
             }
+            (Left::Nothing(None), Ok(()))
+        }
+        Item::Due => {
+            rotated.extend(file.rotate_due(clock));
+            (Left::Nothing(None), Ok(()))
+        }
+        Item::Allow => {
+            rotated.extend(file.rotate_allowed(clock));
             (Left::Nothing(None), Ok(()))
         }
         Item::Mark(_) => (Left::Nothing(None), Ok(())),
     };
 
     let of_rotation = |rotation: Rotation| match rotation {
-        Ok(old) => PlaneNews::File(FileNews::Rotated { current: path.to_path_buf(), old }),
-        Err(why) => PlaneNews::File(FileNews::Broken(why)),
+        Rotation::Begun(old) => PlaneNews::File(FileNews::Rotated { current: path.to_path_buf(), old }),
+        Rotation::Stuck(why) => PlaneNews::File(FileNews::Broken(why)),
+        Rotation::Waits => PlaneNews::File(FileNews::Due { current: path.to_path_buf() }),
     };
     let mut news: Vec<PlaneNews> = rotated.into_iter().map(of_rotation).collect();
     news.extend(told);

@@ -240,6 +240,39 @@ fn a_hook_is_told_which_file_was_set_aside() {
     assert!(name.starts_with("output-") && std::path::Path::new(path).is_file(), "{path}");
 }
 
+/// Meanwhile the program prints on, into the old file.
+#[test]
+fn a_rotation_waits_for_the_hook_before_it() {
+    let mut world = World::new();
+    let (told, gate) = (world.text_path("told"), world.text_path("gate"));
+    let rest = format!(
+        "[log]\nrotate = {{ size = '4KiB' }}\n[hooks]\n{}",
+        hook("pre-rotate", &["append-env", &told, "MAINSTAY_LOG_FILE", "wait-for", &gate])
+    );
+    world.fixture("web", &["flood", "400", "print", "end", "forever"], &rest);
+    world.up();
+    world.until_printed("web", "end");
+    let line = world.until_file("told");
+    assert!(line.trim_end().ends_with("output.log"), "{line}");
+    let asides = || {
+        let entries = std::fs::read_dir(world.layout.logs_of("web")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("output-")).count()
+    };
+    assert_eq!(asides(), 0);
+    std::fs::write(&gate, "").unwrap();
+    world.wait("it is set aside", || (asides() == 1).then_some(()));
+    until_ended(&world, "web", "pre-rotate", "ok");
+    assert_eq!(lines_of(&world, "told").len(), 1);
+    // On demand too: of what came after the hook began nothing is left in the current file, so a line is needed first.
+    world.run(&["restart", "web"]).fine();
+    world.wait("the second run prints", || {
+        (world.printed("web").iter().filter(|line| *line == "end").count() == 2).then_some(())
+    });
+    let before = lines_of(&world, "told").len();
+    world.run(&["rotate", "web"]).fine();
+    assert!(lines_of(&world, "told").len() > before, "the hook came first");
+}
+
 #[test]
 fn a_hook_is_told_of_a_quarantine() {
     let mut world = World::new();

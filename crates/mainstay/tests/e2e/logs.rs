@@ -210,3 +210,102 @@ fn followed_logs_go_on_over_a_rotation() {
         assert!(line.starts_with(&format!("line {number:09} ")), "{line:?} is not line {number}");
     }
 }
+
+/// A file is begun anew every megabyte at full speed, while others read the files: as `tail -f` does, as a virus scanner does, and on Windows
+/// one that forbids everybody to rename what it reads.
+#[test]
+fn rotation_goes_on_whoever_reads_the_files() {
+    const LINES: usize = if cfg!(windows) { 60_000 } else { 300_000 };
+    let mut world = World::new();
+    let (folder, gate) = (world.path("logs"), world.text_path("gate"));
+    fs::create_dir(&folder).unwrap();
+    let current = folder.join("named.log");
+    let text = quoted(current.to_str().unwrap());
+    let rest = format!(
+        "[restart]\non = 'never'\n[log]\nmanaged = false\nstdout = {text}\n[log.rotate]\nsize = '1MiB'\nkeep = 1000"
+    );
+    world.fixture("flood", &["wait-for", &gate, "flood", &LINES.to_string(), "exit", "0"], &rest);
+    world.up();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let over = || is_over.load(std::sync::atomic::Ordering::SeqCst);
+    let read = |path: &std::path::Path| {
+        // What was renamed a moment ago is not there.
+        mainstay_os::files::open_read(path)
+            .map_or(0, |mut file| std::io::copy(&mut file, &mut std::io::sink()).unwrap_or(0))
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over() {
+                read(&current);
+            }
+        });
+        scope.spawn(|| {
+            while !over() {
+                fs::read_dir(&folder).unwrap().flatten().for_each(|entry| {
+                    read(&entry.path());
+                });
+            }
+        });
+        #[cfg(windows)]
+        scope.spawn(|| {
+            use std::os::windows::fs::OpenOptionsExt;
+            const READ_AND_WRITE: u32 = 3; // FILE_SHARE_READ | FILE_SHARE_WRITE
+            while !over() {
+                let held = fs::File::options().read(true).share_mode(READ_AND_WRITE).open(&current);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                drop(held);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        fs::write(&gate, "").unwrap();
+        world.until_state("flood", State::Done);
+        is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 2, "{files:?}");
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let numbers: Vec<usize> =
+        text.lines().map(|line| line.strip_prefix("line ").unwrap()[..9].parse().unwrap()).collect();
+    assert!(numbers.into_iter().eq(0..LINES), "every byte, in order");
+    assert_eq!(world.look("flood").unwrap().run, 1);
+}
+
+/// What no terminal can show is in the files to the byte, and shown as well as it can be.
+#[test]
+fn bytes_of_any_kind_are_kept_and_shown() {
+    const LONG: usize = 10_000_000;
+    let mut world = World::new();
+    let utf16: String =
+        "\u{feff}h\u{e9}\r\n".encode_utf16().flat_map(u16::to_le_bytes).map(|byte| format!("{byte:02x}")).collect();
+    let commands = [
+        "bytes",
+        &utf16,
+        "bytes",
+        "0a610062ff0a",
+        "flood-bytes",
+        &LONG.to_string(),
+        "bytes",
+        "0a",
+        "print",
+        "end",
+        "exit",
+        "0",
+    ];
+    let rest = format!("[restart]\non = 'never'\n[log]\nstdout = {}", quoted(&world.text_path("named.log")));
+    world.fixture("odd", &commands, &rest);
+    world.up();
+    world.until_state("odd", State::Done);
+    let mut wanted: Vec<u8> = "\u{feff}h\u{e9}\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    wanted.extend(b"\na\0b\xff\n");
+    wanted.extend(vec![b'x'; LONG]);
+    wanted.extend(b"\nend\n");
+    let named = fs::read(world.path("named.log")).unwrap();
+    assert!(named == wanted, "{} bytes, wanted {}", named.len(), wanted.len());
+    let shown = lines(&world.run(&["--json", "logs", "odd", "-n", "1000"]).json_lines());
+    assert_eq!(shown.last().map(String::as_str), Some("end"));
+    assert!(shown.contains(&"a\0b\u{fffd}".to_owned()), "{:?}", shown.first());
+    let long: Vec<&String> = shown.iter().filter(|line| line.starts_with("xxx")).collect();
+    assert_eq!(long.iter().map(|line| line.len()).sum::<usize>(), LONG, "in pieces of at most 1 MiB and a part");
+    assert!(long.iter().all(|line| line.len() <= (1 << 20) + (16 << 10)));
+}

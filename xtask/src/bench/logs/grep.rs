@@ -97,8 +97,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Vec<Report>, Failed> {
     Ok(vec![report])
 }
 
-/// Lines as servers print them, no two alike.
-fn write_log(path: &Path, number: u64) -> Result<(), Failed> {
+/// Lines as servers print them, no two alike; how many.
+pub(super) fn write_log(path: &Path, number: u64) -> Result<u64, Failed> {
     let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(path)?);
     let (mut written, mut line, mut seed) = (0, 0_u64, number + 1);
     while written < FILE_BYTES {
@@ -118,5 +118,5 @@ fn write_log(path: &Path, number: u64) -> Result<(), Failed> {
         line += 1;
     }
     file.flush()?;
-    Ok(())
+    Ok(line)
 }

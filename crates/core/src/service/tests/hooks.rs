@@ -339,10 +339,11 @@ fn a_kill_ends_the_hook_after_the_run() {
 #[test]
 fn nobody_waits_for_the_others() {
     check_with(
-        "hook=post-start hook=on-exit hook=on-quarantine hook=on-rotate hook=on-suspend hook=on-resume quarantine=0",
-        "suspending; rotated old.log; start; suspending; spawned; rotated a.log; suspending; resumed; hooked post-start 1; exit 1; suspending; emptied; hooked on-exit 0; hooked on-exit 0 @7; start; spawned; hooked on-exit timeout @1",
+        "hook=post-start hook=on-exit hook=on-quarantine hook=pre-rotate hook=on-rotate hook=on-suspend hook=on-resume quarantine=0",
+        "suspending; rotating out.log; rotated old.log; start; suspending; spawned; rotated a.log; suspending; resumed; hooked post-start 1; exit 1; suspending; emptied; hooked on-exit 0; hooked on-exit 0 @7; start; spawned; hooked on-exit timeout @1",
         expect![[r#"
             suspending               down
+            rotating out.log         down        HOOK 0 pre-rotate out.log
             rotated old.log          down        HOOK 0 on-rotate old.log
             start                    starting    ordered start | SPAWN 1 payment | REPORT
             suspending               starting
@@ -363,10 +364,11 @@ fn nobody_waits_for_the_others() {
     );
     check_with(
         "",
-        "start; spawned; rotated a.log; suspending; resumed; exit 1; emptied",
+        "start; spawned; rotating a.log; rotated a.log; suspending; resumed; exit 1; emptied",
         expect![[r#"
         start                    starting    ordered start | SPAWN 1 payment | REPORT
         spawned                  up          spawned | ready after 0ns | REPORT
+        rotating a.log           up
         rotated a.log            up
         suspending               up
         resumed                  up

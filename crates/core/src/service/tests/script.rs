@@ -3,7 +3,7 @@
 //! `signal N`, `emptied`, `asked`, `unasked` (the last ask failed), `ready`, `notready`, `tick` (Deadline now), `due` (jump to the
 //! deadline, send it), `hooked POINT N` (or `timeout`, `ended`, `missing` instead of an exit code), `adopted`, `unadopted`, `paused`,
 //! `unpaused` (the pause failed), `reloaded`, `unreloaded`, `limit`, `awaiting 0:db 1:cache`, `seen db ready:3` (a standing and a run,
-//! or `none`), `dependents N`, `changed PATH`, `rotated PATH`, `suspending`, `resumed`, `spec KEY=VALUE` (see `adjust`).
+//! or `none`), `dependents N`, `changed PATH`, `rotating PATH`, `rotated PATH`, `suspending`, `resumed`, `spec KEY=VALUE` (see `adjust`).
 //!
 //! The trace has one line per step: time, step, phase after it, effects.
 
@@ -288,6 +288,7 @@ impl Stage {
             "seen" => Event::Seen(words[1].into(), sight(words[2])),
             "dependents" => Event::Dependents(number()),
             "changed" => Event::FileChanged(words[1].into()),
+            "rotating" => Event::Rotating(words[1].into()),
             "rotated" => Event::Rotated(words[1].into()),
             "suspending" => Event::Suspending,
             "resumed" => Event::Resumed,

@@ -32,6 +32,7 @@ pub(super) fn hooks<'t>(reader: &Reader<'t>, key: &str, value: Value<'_, 't>) ->
 pub(in crate::spec) fn default_timeout(point: HookPoint) -> Duration {
     match point {
         HookPoint::PreStart | HookPoint::PreStop => WAITED_FOR,
+        HookPoint::PreRotate => WAITED_FOR,
         HookPoint::PostStart | HookPoint::PostStop | HookPoint::OnExit | HookPoint::OnRotate => TIMEOUT,
         HookPoint::OnQuarantine | HookPoint::OnSuspend | HookPoint::OnResume => TIMEOUT,
     }

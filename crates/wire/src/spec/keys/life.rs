@@ -32,6 +32,11 @@ pub(super) const HOOKS: &[Key] = &[
         "一次运行的进程已全部结束；下一次运行等它结束",
     ),
     hook("hooks.on-exit", "a run's main process has ended", "运行的主进程已结束"),
+    hook(
+        "hooks.pre-rotate",
+        "a log file is to be begun anew: by size, by the calendar or on demand, not before a run; it is waited for, and the old file written on meanwhile",
+        "日志文件即将重新开始：按大小、按时间或按需，但不含每次运行之前；会等待它结束，期间继续写入旧文件",
+    ),
     hook("hooks.on-rotate", "a log file was begun anew", "日志文件已重新开始"),
     hook("hooks.on-quarantine", "the service was put in quarantine", "服务被隔离"),
     hook("hooks.on-suspend", "the machine goes to sleep", "机器即将休眠")

@@ -460,7 +460,7 @@ fn hooks() {
             6:30: there is no key `hooks.on-exit.abort-on` (it can be command, timeout)
             7:13: `hooks.on-rotate` must be a command such as ["program", "argument"] or a table such as { command = ["program"], timeout = "30s" }, not a string
             8:14: `hooks.on-suspend`: cannot be used on Linux (the system tells only of waking up; use systemd's sleep.target)
-            9:1: there is no key `hooks.on-start` (it can be pre-start, post-start, pre-stop, post-stop, on-exit, on-rotate, on-quarantine, on-suspend, on-resume, names)
+            9:1: there is no key `hooks.on-start` (it can be pre-start, post-start, pre-stop, post-stop, on-exit, pre-rotate, on-rotate, on-quarantine, on-suspend, on-resume, names)
             10:9: `hooks.names` cannot be "NSSM" (did you mean `nssm`?)"#]],
     );
     assert!(good_on(Platform::Windows, "hooks.on-suspend = ['x']").hooks.at.contains_key(&HookPoint::OnSuspend));
