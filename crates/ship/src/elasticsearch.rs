@@ -7,7 +7,8 @@ use std::ops::Range;
 use hyper::Method;
 use hyper::header;
 use mainstay_wire::sinks::{self, Compress, Target, Template, Url};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::http::{Answer, Asked, Client, body};
 use crate::json;
@@ -17,9 +18,16 @@ use crate::name::Places;
 use crate::pieces::{Piece, Pieces};
 use crate::sink::{Refused, Setting};
 
-/// The longest answer: a head, and for each line an item with its error.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The longest answer: a head, and for each line an item with its error; in all at most so much, because it is held in memory.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 const ITEM_BYTES_MAX: usize = 2 * 1024;
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// The only parts of an answer that are looked at; servers that don't know the parameter send all.
+const FILTER: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,error";
+
+/// The longest error that is taken apart.
+const ERROR_BYTES_MAX: usize = 16 * 1024;
 
 /// A receiver of `_bulk`.
 pub(crate) struct Elasticsearch {
@@ -67,7 +75,8 @@ impl Elasticsearch {
         let (body, mut headers) = body(text, "application/x-ndjson", self.gzip)?;
         headers.extend(self.authorization.iter().map(|value| (header::AUTHORIZATION, value.clone())));
         let asked = Asked { method: Method::POST, target: self.target.clone(), headers, body };
-        let answer = self.client.ask(asked, ANSWER_BYTES_MAX + lines.len() * ITEM_BYTES_MAX).await?;
+        let answer_max = (HEAD_BYTES_MAX + lines.len() * ITEM_BYTES_MAX).min(ANSWER_BYTES_MAX);
+        let answer = self.client.ask(asked, answer_max).await?;
         match answer.judge()? {
             Ok(()) => items(&answer, piece).map(Piece::Taken),
             Err(piece) => Ok(piece),
@@ -115,9 +124,10 @@ fn lower(name: &str) -> String {
 
 fn target(url: &Url, pipeline: Option<&str>) -> String {
     let mut target = url.target("/_bulk");
+    target.push(if target.contains('?') { '&' } else { '?' });
+    target.push_str(FILTER);
     if let Some(pipeline) = pipeline {
-        target.push(if target.contains('?') { '&' } else { '?' });
-        target.push_str("pipeline=");
+        target.push_str("&pipeline=");
         for byte in pipeline.bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => target.push(char::from(byte)),
@@ -128,38 +138,64 @@ fn target(url: &Url, pipeline: Option<&str>) -> String {
     target
 }
 
+/// An answer: what else is in it is skipped as it is read, so that none can fill the memory.
+#[derive(Deserialize)]
+struct Bulk<'a> {
+    #[serde(default, borrow)]
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    create: Fate<'a>,
+}
+
+#[derive(Deserialize)]
+struct Fate<'a> {
+    status: u16,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
 /// The fate of every line: there must be one item for each, in their order.
 fn items(answer: &Answer, piece: Range<usize>) -> Tried<Vec<(usize, String)>> {
-    let read: Value = serde_json::from_slice(&answer.body)
-        .map_err(|error| Later::new(format!("the answer is no JSON ({error}): {}", excerpt(&answer.body))))?;
-    let items = read.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if items.len() != piece.len() {
-        return Err(Later::new(format!("the answer tells of {} lines, but {} were sent", items.len(), piece.len())));
+    let read: Bulk<'_> = serde_json::from_slice(&answer.body)
+        .map_err(|error| Later::new(format!("the answer is none of _bulk ({error}): {}", excerpt(&answer.body))))?;
+    if read.items.len() != piece.len() {
+        return Err(Later::new(format!(
+            "the answer tells of {} lines, but {} were sent",
+            read.items.len(),
+            piece.len()
+        )));
     }
     let mut refused = Vec::new();
-    for (index, item) in piece.zip(items) {
-        let item = item.get("create").unwrap_or(&Value::Null);
-        let status = item.get("status").and_then(Value::as_u64).unwrap_or(0);
-        match status {
+    for (index, Item { create }) in piece.zip(read.items) {
+        match create.status {
             // 409: a line of this id is there; it is ours, from an attempt before.
             200..=299 | 409 => {}
             // Somebody must mend it or wait, and then the line is taken.
             0..=199 | 300..=399 | 401 | 403 | 404 | 408 | 429 | 500.. => {
-                return Err(Later::new(format!("the receiver could not take a line: {}", reason(status, item))));
+                return Err(Later::new(format!("the receiver could not take a line: {}", reason(&create))));
             }
-            400..=499 => refused.push((index, reason(status, item))),
+            400..=499 => refused.push((index, reason(&create))),
         }
     }
     Ok(refused)
 }
 
-fn reason(status: u64, item: &Value) -> String {
-    let error = item.get("error").map(|error| match error {
-        Value::String(text) => text.clone(),
-        other => {
-            let part = |name: &str| other.get(name).and_then(Value::as_str).unwrap_or_default();
-            format!("{}: {}", part("type"), part("reason"))
-        }
-    });
-    format!("{status} {}", excerpt(error.unwrap_or_default().as_bytes()))
+/// `400 document_parsing_exception: …`; older servers give the error as one text.
+fn reason(fate: &Fate<'_>) -> String {
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(rename = "type", default)]
+        kind: String,
+        #[serde(default)]
+        reason: String,
+    }
+    let raw = fate.error.map_or("", RawValue::get);
+    let raw = if raw.len() > ERROR_BYTES_MAX { "" } else { raw };
+    let told = serde_json::from_str::<Error>(raw).map(|error| format!("{}: {}", error.kind, error.reason));
+    let told = told.or_else(|_| serde_json::from_str::<String>(raw)).unwrap_or_else(|_| raw.to_owned());
+    format!("{} {}", fate.status, excerpt(told.as_bytes()))
 }

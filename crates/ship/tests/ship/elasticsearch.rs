@@ -38,14 +38,15 @@ async fn a_line_becomes_an_action_and_a_document() {
     assert_eq!(deliver(&mut stream, &two()).await, delivered());
     let seen = taken(&seen);
     expect![[r#"
-        POST /prefix/_bulk?x=y&pipeline=a%20b HTTP/1.1
+        POST /prefix/_bulk?x=y&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,error&pipeline=a%20b HTTP/1.1
         {"create":{"_index":"app-web@2-2026.11.28","_id":"60041ac7d71dac9c55ebfbac09c0056f-0"}}
         {"@timestamp":"2026-11-28T07:03:27.000000005Z","message":"pay \"1\" 中","service":{"name":"web@2"},"host":{"name":"machine"},"log":{"level":"warn","iostream":"stderr"},"labels":{"env":"prod","run":"3"}}
         {"create":{"_index":"app-db-2026.11.28","_id":"60041ac7d71dac9c55ebfbac09c0056f-1"}}
         {"@timestamp":"2026-11-28T07:03:28.000000005Z","message":"a�b\u0000","service":{"name":"db"},"host":{"name":"machine"},"log":{"iostream":"stdout"},"labels":{"env":"prod"}}
     "#]]
     .assert_eq(&format!("{}\n{}", seen[0].0, seen[0].1));
-    assert_eq!(seen[1].0, "POST /prefix/_bulk?x=y HTTP/1.1");
+    let head = "POST /prefix/_bulk?x=y&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,error HTTP/1.1";
+    assert_eq!(seen[1].0, head);
     assert!(seen[1].1.starts_with("{\"create\":{\"_index\":\"logs-mainstay-default\",\"_id\":"), "{}", seen[1].1);
 }
 
@@ -62,6 +63,12 @@ async fn each_line_has_its_own_fate() {
         items(&[(201, ""), (201, "")]),
         response("200 OK", "", "{\"errors\":false}"),
         response("200 OK", "", "<html>"),
+        response("200 OK", "", "{\"items\":[{\"index\":{\"status\":201}},{},{}]}"),
+        response(
+            "200 OK",
+            "",
+            "{\"items\":[{\"create\":{\"status\":500,\"error\":\"old\"}},{\"create\":{\"status\":201}},{\"create\":{\"status\":201}}]}",
+        ),
         response("429 Too Many Requests", "retry-after: 7\r\n", ""),
         response("503 Service Unavailable", "retry-after: Mon, 28 Nov 2044 07:03:27 GMT\r\n", "over\x07load"),
         response("401 Unauthorized", "", "{\"error\":\"who\"}"),
@@ -73,7 +80,7 @@ async fn each_line_has_its_own_fate() {
     let first = refused(deliver(&mut sink, &batch).await);
     assert_eq!(first, [(1, "400 t: no date".to_owned())]);
     let mut told = Vec::new();
-    for _ in 1..11 {
+    for _ in 1..13 {
         told.push(later(deliver(&mut sink, &batch).await));
     }
     let address = format!("127.0.0.1:{}", server.port());
@@ -85,7 +92,9 @@ async fn each_line_has_its_own_fate() {
         the receiver could not take a line: 404 t: no such index None
         the answer tells of 2 lines, but 3 were sent None
         the answer tells of 0 lines, but 3 were sent None
-        the answer is no JSON (expected value at line 1 column 1): <html> None
+        the answer is none of _bulk (expected value at line 1 column 1): <html> None
+        the answer is none of _bulk (missing field `create` at line 1 column 34): {"items":[{"index":{"status":201}},{},{}]} None
+        the receiver could not take a line: 500 old None
         429 Too Many Requests Some(7s)
         503 Service Unavailable: over load Some(3600s)
         the receiver refuses who we are: 401 Unauthorized: {"error":"who"} None
@@ -174,4 +183,22 @@ async fn every_way_to_say_who_we_are_is_sent_and_never_told() {
             (&*format!("the receiver refuses who we are: 401 Unauthorized: you sent {told}"), None::<Duration>)
         );
     }
+}
+
+/// What is skipped costs nothing; what is taken apart has an end.
+#[tokio::test]
+async fn a_large_answer_full_of_nothing_is_no_memory() {
+    let zeros = "0,".repeat(30_000);
+    let server = http(move |number, _| {
+        let body = match number {
+            0 => format!("{{\"more\":[{zeros}0],\"items\":[{{\"create\":{{\"status\":201,\"more\":[{zeros}0]}}}}]}}"),
+            _ => format!("{{\"items\":[{{\"create\":{{\"status\":400,\"error\":[{}0]}}}}]}}", "0,".repeat(20_000)),
+        };
+        response("200 OK", "", &body)
+    })
+    .await;
+    let mut sink = sink(&format!("type = 'elasticsearch'\nurl = 'http://127.0.0.1:{}'", server.port()));
+    // Longer than one line's answer can be.
+    assert!(later(deliver(&mut sink, &many(1)).await).0.contains("longer than"));
+    assert_eq!(refused(deliver(&mut sink, &many(1)).await), [(0, "400 ".to_owned())]);
 }
