@@ -132,14 +132,14 @@ async fn exchange(
             sender.ready().await?;
             sender.send_request(request).await
         };
-        let stale = |error: hyper::Error| Broken { why: format!("no answer: {error}"), is_stale: true };
+        let stale = |error: hyper::Error| Broken { why: format!("no answer: {}", with_causes(&error)), is_stale: true };
         let (head, body) = sent.await.map_err(stale)?.into_parts();
         let body = Limited::new(body, body_max).collect().await.map_err(|error| {
             let is_long = error.downcast_ref::<http_body_util::LengthLimitError>().is_some();
             let why = if is_long {
                 format!("the answer is longer than {body_max} bytes (status {})", head.status)
             } else {
-                format!("the answer broke off: {error}")
+                format!("the answer broke off: {}", with_causes(&*error))
             };
             Broken { why, is_stale: false }
         })?;
@@ -152,6 +152,21 @@ async fn exchange(
         // The connection has ended; what came before that is still there to be read.
         _ = driver => Ok((answering.await?, false)),
     }
+}
+
+/// `connection error: received fatal alert: …`: hyper tells only the first of these.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let words = deeper.to_string();
+        if !told.contains(&words) {
+            told.push_str(": ");
+            told.push_str(&words);
+        }
+        cause = deeper.source();
+    }
+    told
 }
 
 fn other(error: hyper::Error) -> std::io::Error {

@@ -10,6 +10,7 @@ mod elasticsearch;
 mod file;
 mod fluentd;
 mod http;
+mod identity;
 mod json;
 mod later;
 mod line;

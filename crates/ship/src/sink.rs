@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use mainstay_wire::sinks::{self, Auth, Kind, Secret};
+use ring::digest::Digest;
 
 use crate::elasticsearch::Elasticsearch;
 use crate::file::{File, Stdout};
 use crate::fluentd::Fluentd;
+use crate::identity;
 use crate::later::{Later, Tried};
 use crate::line::Batch;
 use crate::loki::Loki;
@@ -44,6 +46,12 @@ pub struct Refused {
 pub struct Sink {
     kind: Any,
     place: String,
+    config: sinks::Sink,
+    host: String,
+    /// What it proves itself with, as it was read.
+    identity: Digest,
+    /// The last attempt failed: a secret or certificate may have been renewed.
+    in_doubt: bool,
     /// What must never be told, also not in the receiver's words.
     secrets: Vec<String>,
 }
@@ -93,12 +101,14 @@ impl Setting<'_> {
 }
 
 impl Sink {
-    /// Makes a sink; `host` is this machine's name in what is sent. Files with certificates and secrets are read here; nothing is
-    /// connected yet.
+    /// Makes a sink; `host` is this machine's name in what is sent. Files with certificates and secrets are read here, and again when they
+    /// have changed after an attempt failed; nothing is connected yet.
     ///
     /// # Errors
     /// Says what can't be read or made.
     pub fn open(config: &sinks::Sink, host: &str) -> Result<Self, String> {
+        // Before the files are read: a change between the two is found later.
+        let identity = identity::fingerprint(&config.kind);
         let mut setting =
             Setting { host, timeout: config.delivery.timeout, fields: &config.fields, secrets: Vec::new() };
         let (kind, place) = match &config.kind {
@@ -116,7 +126,8 @@ impl Sink {
             Kind::Stdout(format) => (Any::Stdout(Stdout::open(*format, &setting)), String::new()),
         };
         let place = format!("{} {place}", config.kind.word()).trim_end().to_owned();
-        Ok(Self { kind, place, secrets: setting.secrets })
+        let (config, host) = (config.clone(), host.to_owned());
+        Ok(Self { kind, place, config, host, identity, in_doubt: false, secrets: setting.secrets })
     }
 
     /// What it is and where, for people: `loki https://loki.example.com`.
@@ -131,16 +142,11 @@ impl Sink {
         if batch.lines.is_empty() {
             return Outcome::Delivered { refused: Vec::new() };
         }
-        let tried: Tried<Vec<Refused>> = match &mut self.kind {
-            Any::Fluentd(sink) => sink.deliver(batch).await,
-            Any::Elasticsearch(sink) => sink.deliver(batch).await,
-            Any::Loki(sink) => sink.deliver(batch).await,
-            Any::S3(sink) => sink.deliver(batch).await,
-            Any::Lumberjack(sink) => sink.deliver(batch).await,
-            Any::Syslog(sink) => sink.deliver(batch).await,
-            Any::File(sink) => sink.deliver(batch).await,
-            Any::Stdout(sink) => sink.deliver(batch).await,
-        };
+        if let Err(why) = self.renew() {
+            return Outcome::Later { why, after: None };
+        }
+        let tried = self.send(batch).await;
+        self.in_doubt = tried.is_err();
         match tried {
             Ok(mut refused) => {
                 refused.sort_by_key(|refused| refused.index);
@@ -150,6 +156,28 @@ impl Sink {
                 Outcome::Delivered { refused }
             }
             Err(Later { why, after }) => Outcome::Later { why: self.without_secrets(&why), after },
+        }
+    }
+
+    /// Reads changed secrets and certificates again.
+    fn renew(&mut self) -> Result<(), String> {
+        let has_changed = self.in_doubt && identity::fingerprint(&self.config.kind).as_ref() != self.identity.as_ref();
+        if has_changed {
+            *self = Self::open(&self.config, &self.host)?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, batch: &Batch) -> Tried<Vec<Refused>> {
+        match &mut self.kind {
+            Any::Fluentd(sink) => sink.deliver(batch).await,
+            Any::Elasticsearch(sink) => sink.deliver(batch).await,
+            Any::Loki(sink) => sink.deliver(batch).await,
+            Any::S3(sink) => sink.deliver(batch).await,
+            Any::Lumberjack(sink) => sink.deliver(batch).await,
+            Any::Syslog(sink) => sink.deliver(batch).await,
+            Any::File(sink) => sink.deliver(batch).await,
+            Any::Stdout(sink) => sink.deliver(batch).await,
         }
     }
 

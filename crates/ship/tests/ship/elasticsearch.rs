@@ -202,3 +202,21 @@ async fn a_large_answer_full_of_nothing_is_no_memory() {
     assert!(later(deliver(&mut sink, &many(1)).await).0.contains("longer than"));
     assert_eq!(refused(deliver(&mut sink, &many(1)).await), [(0, "400 ".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_renewed_secret_is_taken_up_without_a_new_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "old").unwrap();
+    let server = http(|_, request| match request.header("authorization") {
+        Some("Bearer new") => items(&[(201, "")]),
+        _ => response("401 Unauthorized", "", "new? no, old"),
+    })
+    .await;
+    let text = format!("type = 'elasticsearch'\nurl = 'http://127.0.0.1:{}'\ntoken-file = 'token'", server.port());
+    let mut sink = crate::stand::sink_in(folder.path(), &text);
+    assert!(later(deliver(&mut sink, &many(1)).await).0.ends_with("new? no, ***"));
+    std::fs::remove_file(folder.path().join("token")).unwrap();
+    assert!(later(deliver(&mut sink, &many(1)).await).0.starts_with("cannot read the secret in "));
+    std::fs::write(folder.path().join("token"), "new").unwrap();
+    assert_eq!(deliver(&mut sink, &many(1)).await, delivered());
+}
