@@ -26,8 +26,8 @@ pub fn pack(current: &Path, packing: Packing) -> io::Result<()> {
     loop {
         let Some(lock) = Lock::acquire(&lock_path, "packing")? else { return Ok(()) };
         remove_parts(&series)?;
-        for aside in waiting(&series)? {
-            if let Err(error) = pack_one(&aside, packing) {
+        for aside in plain(&series)? {
+            if let Err(error) = pack_one(&aside.path, packing) {
                 first_error.get_or_insert(error);
             }
         }
@@ -35,32 +35,32 @@ pub fn pack(current: &Path, packing: Packing) -> io::Result<()> {
         // Whoever found it locked has left its file to us.
         match first_error {
             Some(error) => return Err(error),
-            None if waiting(&series)?.is_empty() => return Ok(()),
+            None if plain(&series)?.iter().all(|aside| beside(&aside.path, packing.suffix()).exists()) => return Ok(()),
             None => {}
         }
     }
 }
 
-/// Plain ones, those included whose packed file is complete.
-fn waiting(series: &Series) -> io::Result<Vec<Aside>> {
+/// Also those whose packed file is complete: on Windows one that a reader has open stays until that closes it.
+fn plain(series: &Series) -> io::Result<Vec<Aside>> {
     Ok(every_aside(series)?.into_iter().filter(|aside| aside.packing.is_none()).collect())
 }
 
-fn pack_one(aside: &Aside, packing: Packing) -> io::Result<()> {
-    let packed = beside(&aside.path, packing.suffix());
+fn pack_one(plain: &Path, packing: Packing) -> io::Result<()> {
+    let packed = beside(plain, packing.suffix());
     if !packed.exists() {
         let part = beside(&packed, ".part");
-        match write_packed(&aside.path, &part, packing) {
+        match write_packed(plain, &part, packing) {
             // Retention was quicker.
-            Err(error) if error.kind() == ErrorKind::NotFound && !aside.path.exists() => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound && !plain.exists() => return Ok(()),
             other => other?,
         }
-        if !aside.path.exists() {
+        if !plain.exists() {
             return fs::remove_file(part);
         }
         fs::rename(part, packed)?;
     }
-    match fs::remove_file(&aside.path) {
+    match fs::remove_file(plain) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -135,7 +135,7 @@ mod tests {
                 fs::write(aside(n), text(n)).unwrap();
             }
             // One that was killed before it removed the plain file, and one in the middle of it.
-            pack_one(&Aside { time: String::new(), packing: None, path: aside(1) }, packing).unwrap();
+            pack_one(&aside(1), packing).unwrap();
             fs::write(aside(1), text(1)).unwrap();
             fs::write(beside(&beside(&aside(2), packing.suffix()), ".part"), "half").unwrap();
             pack(&current, packing).unwrap();
