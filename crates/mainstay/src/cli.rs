@@ -117,7 +117,11 @@ enum Verb {
         shell: clap_complete::Shell,
     },
     /// Print the JSON Schema of specs, for editors.
-    Schema,
+    Schema {
+        /// That of agent.toml instead.
+        #[arg(long)]
+        agent: bool,
+    },
     /// Put this program into its place and PATH, replace it, take it out.
     #[command(name = "self")]
     SelfCmd(self_cmd::SelfCmd),
@@ -213,8 +217,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
                 Ok(())
             }
-            Verb::Schema => {
-                show::schema();
+            Verb::Schema { agent } => {
+                show::schema(agent);
                 Ok(())
             }
             Verb::SelfCmd(verb) => verb.run(&context).await,

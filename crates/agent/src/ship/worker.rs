@@ -120,6 +120,7 @@ impl Worker {
             }
         }
         self.put_all();
+        self.measure();
         self.meter.write(true);
     }
 
@@ -239,15 +240,23 @@ impl Worker {
     /// Keeps what waits within `spool`; `true`: also lines of the service that is being sent are given up.
     fn give_up(&mut self, sending: &str) -> bool {
         let Some(spool) = self.config.delivery.spool_bytes else { return false };
+        let waits = |lane: &Lane| lane.waiting_bytes().unwrap_or_default();
+        let mut waiting: Vec<(u64, String)> =
+            self.lanes.iter().map(|(name, lane)| (waits(lane), name.clone())).collect();
+        let mut excess = waiting.iter().map(|(bytes, _)| bytes).sum::<u64>().saturating_sub(spool);
         let mut given_up = Vec::new();
-        for (name, lane) in &mut self.lanes {
-            let Ok(bytes @ 1..) = lane.give_up(spool) else { continue };
+        // Where most waits, most is given up: a flood of one service costs the others nothing.
+        waiting.sort_unstable();
+        while excess > 0
+            && let Some((bytes, name)) = waiting.pop()
+        {
+            let Some(lane) = self.lanes.get_mut(&name) else { continue };
+            let Ok(bytes @ 1..) = lane.give_up(bytes.saturating_sub(excess)) else { continue };
+            excess = excess.saturating_sub(bytes);
             self.meter.status.given_up_bytes += bytes;
-            (self.print)(&format!(
-                "{}: {bytes} bytes of {name} are given up: more than `spool` waited",
-                self.config.name
-            ));
-            given_up.push((name.clone(), lane.position()));
+            let why = "more than `spool` waited";
+            (self.print)(&format!("{}: {bytes} bytes of {name} are given up: {why}", self.config.name));
+            given_up.push((name, lane.position()));
         }
         given_up.iter().for_each(|(name, position)| self.note(name, position));
         given_up.iter().any(|(name, _)| name == sending)
@@ -282,6 +291,10 @@ impl Worker {
             let lane = Lane::new(&name, &self.layout.output(&name), self.positions.get(&name), self.events(&name));
             self.lanes.insert(name, lane);
         }
+        self.measure();
+    }
+
+    fn measure(&mut self) {
         self.meter.status.waiting_bytes = self.lanes.values().filter_map(|lane| lane.waiting_bytes().ok()).sum();
         self.meter.status.oldest = self.lanes.values().filter_map(Lane::oldest).min();
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mainstay_os::files;
 use mainstay_wire::layout::Layout;
+use mainstay_wire::sinks;
 use mainstay_wire::spec::{self, EditError, Platform};
 
 use super::edit::refused;
@@ -78,8 +79,8 @@ pub(crate) fn text(context: &Context, name: &str) -> Result<(String, PathBuf, St
 pub(crate) const SCHEMA_ADDRESS: &str = "../spec.schema.json";
 
 /// `schema`: for editors that are told by hand.
-pub(crate) fn schema() {
-    anstream::print!("{}", schema_text());
+pub(crate) fn schema(of_agent: bool) {
+    anstream::print!("{}", if of_agent { agent_schema_text() } else { schema_text() });
 }
 
 /// Puts the schema of this version where the specs of a layout look for it.
@@ -89,14 +90,21 @@ pub(crate) fn put_schema(layout: &Layout) -> Result<(), Failure> {
 
 /// Puts the schema beside a folder of specs.
 pub(crate) fn put_schema_beside(specs: &Path) -> Result<(), Failure> {
-    let path = specs.parent().unwrap_or(specs).join("spec.schema.json");
-    let text = schema_text();
-    if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
-        return Ok(());
+    let folder = specs.parent().unwrap_or(specs);
+    // The agent's file lies beside it, and has its own.
+    for (name, text) in [("spec.schema.json", schema_text()), ("agent.schema.json", agent_schema_text())] {
+        let path = folder.join(name);
+        if !std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            files::replace(&path, text.as_bytes()).map_err(Failure::io(format!("write {}", path.display())))?;
+        }
     }
-    files::replace(&path, text.as_bytes()).map_err(Failure::io(format!("write {}", path.display())))
+    Ok(())
 }
 
 fn schema_text() -> String {
     format!("{:#}\n", spec::schema())
+}
+
+fn agent_schema_text() -> String {
+    format!("{:#}\n", sinks::schema())
 }

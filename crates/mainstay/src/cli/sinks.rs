@@ -1,5 +1,7 @@
 //! `sinks`: where log lines go, and how that is going.
 
+use std::path::Path;
+
 use clap::Args;
 use jiff::Timestamp;
 use mainstay_agent::ship::{self, Trouble};
@@ -49,10 +51,10 @@ impl Sinks {
 }
 
 /// The sinks of the home; what is wrong with them is shown where it stands.
-pub(crate) fn read(context: &Context) -> Result<Vec<Sink>, Failure> {
+fn read(context: &Context) -> Result<Vec<Sink>, Failure> {
     let path = context.layout.agent();
     ship::read(&context.layout).map_err(|trouble| match trouble {
-        Trouble::Unread(error) => Failure::io(format!("read {}", path.display()))(error),
+        Trouble::Unread(error) => unread(&path)(error),
         Trouble::Wrong { problems, text } => {
             if context.json {
                 anstream::println!("{}", serde_json::to_string_pretty(&problems.0).unwrap_or_default());
@@ -62,6 +64,10 @@ pub(crate) fn read(context: &Context) -> Result<Vec<Sink>, Failure> {
             Failure::failed(format!("cannot use {}", path.display()))
         }
     })
+}
+
+pub(crate) fn unread(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    Failure::io(format!("read {}", path.display()))
 }
 
 /// As its agent wrote it down; without an agent, as it was last.
@@ -109,7 +115,9 @@ fn row(status: &Status) -> Vec<String> {
 /// What a table has no room for.
 fn notes(status: &Status) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(why) = &status.why {
+    if let Some(why) = status.why.as_ref().filter(|_| status.state == State::Stopped) {
+        notes.push(format!("at the last attempt: {why}"));
+    } else if let Some(why) = &status.why {
         let since = Timestamp::now().duration_since(status.since).unsigned_abs();
         notes.push(format!("{why} ({} attempts in {})", status.failures, duration_rough(since)));
     }

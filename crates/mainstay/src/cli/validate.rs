@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mainstay_agent::order;
 use mainstay_agent::services::Services;
+use mainstay_agent::ship::{self, Trouble};
 use mainstay_wire::layout::{Layout, base_name};
 use mainstay_wire::spec::{self, Platform, Problem, Problems};
 use serde::Serialize;
@@ -55,18 +56,37 @@ impl Validate {
             }
             verdicts.push(Verdict { name, file: path.display().to_string(), problems: problems.0 });
         }
+        // Everything means also where the logs go.
+        if self.specs.is_empty() {
+            verdicts.extend(self.agent(context)?);
+        }
         if context.json {
             anstream::println!("{}", serde_json::to_string_pretty(&verdicts).unwrap_or_default());
         }
-        // Everything means also where the logs go.
-        if self.specs.is_empty() {
-            let sinks = sinks::read(context)?;
-            if !sinks.is_empty() && !context.json {
-                anstream::println!("{}: fine, {} sinks", context.layout.agent().display(), sinks.len());
-            }
-        }
         let bad: Vec<&str> = verdicts.iter().filter(|v| !v.problems.is_empty()).map(|v| v.name.as_str()).collect();
         if bad.is_empty() { Ok(()) } else { Err(Failure::failed(format!("cannot use the spec of {}", bad.join(", ")))) }
+    }
+
+    /// The agent's file, if there is one.
+    fn agent(&self, context: &Context) -> Result<Option<Verdict>, Failure> {
+        let path = context.layout.agent();
+        let problems = match ship::read(&context.layout) {
+            Ok(_) if !path.exists() => return Ok(None),
+            Ok(sinks) => {
+                if !context.json {
+                    anstream::println!("agent.toml: fine, {} sinks", sinks.len());
+                }
+                Vec::new()
+            }
+            Err(Trouble::Unread(error)) => return Err(sinks::unread(&path)(error)),
+            Err(Trouble::Wrong { problems, text }) => {
+                if !context.json {
+                    anstream::eprintln!("{}", term::problems(&path, &text, &problems));
+                }
+                problems.0
+            }
+        };
+        Ok(Some(Verdict { name: "agent.toml".to_owned(), file: path.display().to_string(), problems }))
     }
 
     fn problems(&self, context: &Context, rings: &[Vec<String>], name: &str, text: &str) -> Problems {

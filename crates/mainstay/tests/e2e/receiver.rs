@@ -1,5 +1,6 @@
 //! A receiver of Elasticsearch's `_bulk` that does what a test wants.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +30,8 @@ pub(crate) struct Receiver {
 struct Shared {
     manner: Mutex<Manner>,
     lines: Mutex<Vec<String>>,
+    /// Of what is kept; a document is kept once.
+    ids: Mutex<HashSet<String>>,
     requests: AtomicU64,
     ends: AtomicBool,
 }
@@ -40,6 +43,7 @@ impl Receiver {
         let shared = Arc::new(Shared {
             manner: Mutex::new(manner),
             lines: Mutex::default(),
+            ids: Mutex::default(),
             requests: AtomicU64::new(0),
             ends: AtomicBool::new(false),
         });
@@ -68,7 +72,7 @@ impl Receiver {
         *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// The texts of all lines that have come, repetitions included.
+    /// The texts of all lines that are kept.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.shared.lines.lock().unwrap().clone()
     }
@@ -135,12 +139,16 @@ fn take(shared: &Shared, body: &[u8]) -> Value {
     let mut lines = text.lines();
     while let (Some(action), Some(document)) = (lines.next(), lines.next()) {
         let action: Value = serde_json::from_str(action).unwrap();
-        assert!(action.get("create").is_some(), "{action}");
+        let id = action["create"]["_id"].as_str().unwrap().to_owned();
         let document: Value = serde_json::from_str(document).unwrap();
         let message = document["message"].as_str().unwrap().to_owned();
         if message.contains("poison") {
             has_errors = true;
             items.push(json!({ "create": { "status": 400, "error": { "type": "document_parsing_exception", "reason": "poison" } } }));
+        } else if !shared.ids.lock().unwrap().insert(id) {
+            has_errors = true;
+            items
+                .push(json!({ "create": { "status": 409, "error": { "type": "version_conflict_engine_exception" } } }));
         } else {
             shared.lines.lock().unwrap().push(message);
             items.push(json!({ "create": { "status": 201 } }));

@@ -129,8 +129,8 @@ fn an_agent_that_is_killed_loses_no_line() {
     let _agent = Background::begin(&world, &["agent"]);
     let all = || numbers(&receiver.lines()).into_iter().collect::<BTreeSet<u64>>().len() as u64;
     world.wait("every line has come", || (all() == LINES).then_some(()));
-    let repeated = receiver.count() as u64 - LINES;
-    assert!(repeated < (KILLS * BATCH) as u64, "{repeated} lines came again, more than a batch a kill");
+    // What was on its way at a kill is sent again as the same batch, and known to the receiver by its ids.
+    assert_eq!(receiver.count() as u64, LINES);
     let said = world.run(&["agent"]).failed(1);
     assert!(said.contains("shipped already"), "{said}");
 }

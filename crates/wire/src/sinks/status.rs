@@ -56,9 +56,9 @@ pub struct Status {
     pub batches: u64,
     /// Lines that the receiver will never take; in the dead-letter file, unless that is off.
     pub refused: u64,
-    /// Bytes of log files that were given up: `spool` was full, or retention was quicker.
+    /// Bytes of log files that were given up because more than `spool` waited.
     pub given_up_bytes: u64,
-    /// How often lines went missing before they were read, because their file was removed.
+    /// How often lines went missing before they were read: retention or somebody removed their file, or emptied it.
     pub gaps: u64,
     /// Bytes of log files that wait to be sent; of packed files as they lie there.
     pub waiting_bytes: u64,
