@@ -12,6 +12,7 @@ mod letters;
 mod meter;
 mod pause;
 mod positions;
+mod runs;
 mod worker;
 
 use std::collections::BTreeMap;

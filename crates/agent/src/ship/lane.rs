@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,11 @@ use mainstay_logs::lines::{Events, Line as Found, Place};
 use mainstay_logs::search::Scanner;
 use mainstay_logs::{cursor, files};
 use mainstay_ship::{Batch, Line, Route};
+use mainstay_wire::layout::Layout;
 use mainstay_wire::series::Series;
 use mainstay_wire::sinks::{self, Batching};
+
+use super::runs::Runs;
 
 /// A line or event whose rest does not come is sent as it is after this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,6 +29,7 @@ pub(super) struct Lane {
     current: PathBuf,
     cursor: Cursor,
     scanner: Scanner,
+    runs: Runs,
     /// Each with where it stands in the log.
     lines: VecDeque<(Position, Line)>,
     bytes: u64,
@@ -37,12 +41,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(service: &str, current: &Path, from: Position, events: Events) -> Self {
+    pub(super) fn new(service: &str, layout: &Layout, from: Position, events: Events) -> Self {
+        let current = layout.output(service);
         Self {
             service: service.into(),
-            current: current.to_owned(),
-            cursor: Cursor::at(current, from.clone()).reading(0),
+            cursor: Cursor::at(&current, from.clone()).reading(0),
+            current,
             scanner: Scanner::new(Filter::default(), events, true),
+            runs: Runs::new(layout, service),
             lines: VecDeque::new(),
             bytes: 0,
             safe: from,
@@ -54,13 +60,18 @@ impl Lane {
     /// Reads until a batch is full or nothing more is there now; `true`: there may be more. `ends`: whatever is held is finished.
     pub(super) fn fill(&mut self, route: &Route, batching: &Batching, now: Instant, ends: bool) -> io::Result<bool> {
         while !self.is_full(batching) {
-            let Self { service, cursor, scanner, lines, bytes, .. } = self;
+            let Self { service, cursor, scanner, runs, lines, bytes, .. } = self;
+            let block = cursor.next_block()?;
+            if block.is_some() {
+                // What it has was printed by runs that are in the journal by now.
+                runs.refresh();
+            }
             let mut take = |found: Found<'_>, place: Place<'_>| {
-                let Some(line) = line(service, &found).filter(|line| route.takes(line)) else { return };
+                let Some(mut line) = line(service, &found).filter(|line| route.takes(line)) else { return };
+                line.run = runs.of(line.time);
                 *bytes += line.text.len() as u64;
                 lines.push_back((place.position(), line));
             };
-            let block = cursor.next_block()?;
             let is_end = block.is_none();
             if let Some(block) = block {
                 scanner.block(&block, &mut take);

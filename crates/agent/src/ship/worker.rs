@@ -288,7 +288,7 @@ impl Worker {
             if name.starts_with('.') || self.lanes.contains_key(&name) || !self.route.takes_service(&name) {
                 continue;
             }
-            let lane = Lane::new(&name, &self.layout.output(&name), self.positions.get(&name), self.events(&name));
+            let lane = Lane::new(&name, &self.layout, self.positions.get(&name), self.events(&name));
             self.lanes.insert(name, lane);
         }
         self.measure();

@@ -62,6 +62,31 @@ fn lines_go_out_once_and_go_on_where_they_were() {
 }
 
 #[test]
+fn a_line_is_sent_with_what_is_known_of_it() {
+    let mut world = World::new();
+    let out = world.path("shipped.ndjson");
+    let path = quoted(&world.text_path("shipped.ndjson"));
+    agent(
+        &world,
+        &format!("[sinks.copy]\ntype = 'file'\npath = {path}\nbatch-age = '50ms'\nfields = {{ site = 'here' }}\n"),
+    );
+    world.fixture("talker", &["stderr", "ERROR no", "exit", "0"], ONCE);
+    world.up();
+    world.until_state("talker", State::Done);
+    world.run(&["start", "talker"]).fine();
+    let lines = || -> Vec<Value> {
+        let text = fs::read_to_string(&out).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    world.wait("both runs are shipped", || (lines().len() == 2).then_some(()));
+    for (run, line) in (1..).zip(lines()) {
+        let told = ["service", "stream", "level", "site"].map(|key| line[key].as_str().unwrap_or_default().to_owned());
+        assert_eq!(told, ["talker", "stderr", "error", "here"], "{line}");
+        assert_eq!(line["run"], run, "{line}");
+    }
+}
+
+#[test]
 fn the_last_words_go_out_before_up_ends() {
     let mut world = World::new();
     let receiver = Receiver::begin(Manner::Takes);

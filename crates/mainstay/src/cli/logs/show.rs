@@ -40,13 +40,16 @@ impl Show {
         let name = self.names.get(service).map(String::as_str).unwrap_or_default();
         let text = String::from_utf8_lossy(line.text);
         if self.is_json {
-            let object = serde_json::json!({
+            let mut object = serde_json::json!({
                 "time": std::str::from_utf8(&line.stamp).unwrap_or_default(),
                 "service": name,
                 "stream": line.stream.word(),
                 "level": line.level.map(Level::word),
                 "line": text,
             });
+            if let Some(fields) = fields(line.text) {
+                object["fields"] = fields;
+            }
             return writeln!(self.out, "{object}");
         }
         let mut head = String::new();
@@ -84,6 +87,11 @@ fn style(line: &Line<'_>) -> Style {
         (Some(Level::Trace | Level::Debug), _) => Style::new().dimmed(),
         (Some(Level::Info), _) | (None, Stream::Stdout) => Style::new(),
     }
+}
+
+/// What a line of JSON says.
+fn fields(text: &[u8]) -> Option<serde_json::Value> {
+    text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
 fn painted(text: &str, style: Style, pattern: Option<&Pattern>) -> String {
