@@ -251,10 +251,11 @@ fn rotation_goes_on_whoever_reads_the_files() {
             use std::os::windows::fs::OpenOptionsExt;
             const READ_AND_WRITE: u32 = 3; // FILE_SHARE_READ | FILE_SHARE_WRITE
             while !over() {
+                // Nobody may rename it while this one reads.
                 let held = fs::File::options().read(true).share_mode(READ_AND_WRITE).open(&current);
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                drop(held);
-                std::thread::sleep(std::time::Duration::from_millis(20));
+                if let Ok(mut file) = held {
+                    std::io::copy(&mut file, &mut std::io::sink()).unwrap();
+                }
             }
         });
         fs::write(&gate, "").unwrap();
@@ -263,7 +264,8 @@ fn rotation_goes_on_whoever_reads_the_files() {
     });
     let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() > 1, "{files:?}");
+    // On Windows it waits 2 s for the one who forbids it: longer than the program prints.
+    assert!(cfg!(windows) || files.len() > 2, "{files:?}");
     let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let numbers: Vec<usize> =
         text.lines().map(|line| line.strip_prefix("line ").unwrap()[..9].parse().unwrap()).collect();

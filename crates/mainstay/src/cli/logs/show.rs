@@ -47,8 +47,8 @@ impl Show {
                 "level": line.level.map(Level::word),
                 "line": text,
             });
-            if let Some(fields) = fields(line.text) {
-                object["fields"] = fields;
+            if let (Some(fields), Some(object)) = (fields(line.text), object.as_object_mut()) {
+                object.insert("fields".to_owned(), fields);
             }
             return writeln!(self.out, "{object}");
         }
