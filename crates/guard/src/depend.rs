@@ -79,7 +79,7 @@ fn stands_for(layout: &Layout, own_name: &str, what: &Awaited) -> Vec<String> {
             let all = std::fs::read_dir(&layout.specs).into_iter().flatten().flatten();
             let names = all.filter_map(|entry| Layout::service_of(&entry.path()));
             let mut members: Vec<String> = names
-                .filter(|name| text(layout, name).is_some_and(|spec| spec.groups.contains(group)))
+                .filter(|name| text(layout, name, "groups").is_some_and(|spec| spec.groups.contains(group)))
                 .flat_map(|name| instances(layout, &name))
                 .filter(|name| name != own_name)
                 .collect();
@@ -97,7 +97,8 @@ fn instances(layout: &Layout, name: &str) -> Vec<String> {
         return Vec::new();
     }
     // One instance may be meant alone.
-    let several = text(layout, name).filter(|spec| spec.instance.is_none()).and_then(|spec| spec.instances);
+    let several =
+        text(layout, name, "instances").filter(|spec| spec.instance.is_none()).and_then(|spec| spec.instances);
     match several {
         Some(instances) => (1..=instances.count).map(|number| format!("{name}@{number}")).collect(),
         // One with a bad spec may run all the same.
@@ -105,8 +106,9 @@ fn instances(layout: &Layout, name: &str) -> Vec<String> {
     }
 }
 
-fn text(layout: &Layout, name: &str) -> Option<spec::Spec> {
-    let text = std::fs::read_to_string(layout.spec(name)).ok()?;
+/// The spec of a service, if this word is in its text: to understand all of it takes a hundred times as long as to look.
+fn text(layout: &Layout, name: &str, word: &str) -> Option<spec::Spec> {
+    let text = std::fs::read_to_string(layout.spec(name)).ok().filter(|text| text.contains(word))?;
     spec::read(name, &text, Platform::named(mainstay_os::NAME)).ok()
 }
 
@@ -126,7 +128,7 @@ async fn watch_guard(layout: Layout, own: String, name: String, seen: mpsc::Send
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let once = text(&layout, &name).is_some_and(|spec| spec.kind == Kind::Once);
+                let once = text(&layout, &name, "once").is_some_and(|spec| spec.kind == Kind::Once);
                 return watch_managed(Managed::Ours { name: name.clone(), once }, name, seen).await;
             }
             Err(_) => {}

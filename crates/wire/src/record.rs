@@ -229,17 +229,11 @@ impl What {
         }
     }
 
-    /// Whether a restart count depends on it, so that it must be on the disk before the next one.
+    /// Whether a restart count depends on it, so that it must be on the disk before the next one. An order need not: what a power cut takes
+    /// away is decided anew by the boot.
     #[must_use]
     pub fn must_sync(&self) -> bool {
-        matches!(
-            self,
-            Self::Starting { .. }
-                | Self::Quarantined { .. }
-                | Self::Released
-                | Self::Carried { .. }
-                | Self::Ordered { .. }
-        )
+        matches!(self, Self::Starting { .. } | Self::Quarantined { .. } | Self::Released | Self::Carried { .. })
     }
 }
 

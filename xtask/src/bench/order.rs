@@ -22,6 +22,7 @@ use crate::Failed;
 const LEVELS: usize = 5;
 const SERVICES: usize = 200;
 const STARTS: usize = 5;
+/// As `ready.c` has it.
 const READY_AFTER_MS: u32 = 50;
 const INSTANCES: u16 = 10;
 const SPECS: usize = 1_000;
@@ -139,7 +140,7 @@ fn validate(bench: &mut Bench) -> Result<Report, Failed> {
 /// `width` chains that are also woven into each other.
 fn graph(bench: &mut Bench, width: usize) -> Result<Home, Failed> {
     let home = Home::make(bench.folder("graph")?)?;
-    let program = bench.tools.program("program");
+    let program = bench.tools.program("ready");
     for level in 0..LEVELS {
         for place in 0..width {
             let mut after: Vec<String> = Vec::new();
@@ -149,7 +150,7 @@ fn graph(bench: &mut Bench, width: usize) -> Result<Home, Failed> {
                 after.dedup();
             }
             let text = format!(
-                "program = '{}'\nargs = ['ready', '{READY_AFTER_MS}']\nafter = [{}]\n\
+                "program = '{}'\nafter = [{}]\n\
                  [ready]\nlog = 'ready'\n",
                 program.display(),
                 after.join(", ")

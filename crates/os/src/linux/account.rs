@@ -6,6 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use rustix::fs::{Gid, Mode, Uid};
 
@@ -117,9 +119,20 @@ pub(crate) fn no_group_of(user: &str) -> io::Error {
     io::Error::new(ErrorKind::NotFound, text)
 }
 
+/// Every client is looked up, and mostly it is the same user: the last answer holds until the table is written anew.
 pub(crate) fn name_of(uid: u32) -> String {
+    static LAST: Mutex<Option<(u32, SystemTime, String)>> = Mutex::new(None);
+    let written = fs::metadata(PASSWD).and_then(|metadata| metadata.modified()).ok();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some((known, at, name)), Some(written)) = (&*last, written)
+        && (*known, *at) == (uid, written)
+    {
+        return name.clone();
+    }
     let found = table(PASSWD).ok().and_then(|table| name_in(&table, uid));
-    found.unwrap_or_else(|| format!("uid {uid}"))
+    let name = found.unwrap_or_else(|| format!("uid {uid}"));
+    *last = written.map(|written| (uid, written, name.clone()));
+    name
 }
 
 fn table(path: &str) -> io::Result<String> {
