@@ -62,8 +62,7 @@ fn start(bench: &mut Bench) -> Result<Report, Failed> {
     }
     let ratio = report.ratio("200 services: `start --all`", "one chain alone: `start --all`");
     report.bound("200 services : critical path, `start --all`", ratio, 1.2, "×");
-    let ratio = report.ratio("200 services: `mainstay up`", "one chain alone: `mainstay up`");
-    report.bound("200 services : critical path, `mainstay up`", ratio, 1.2, "×");
+    // Nothing is asked of the start of 200 guards' own processes here; `many` measures that of 500.
     Ok(report)
 }
 

@@ -18,11 +18,11 @@ use super::file::LogFile;
 use super::filter::LeftOut;
 
 /// What may wait for one file. Beyond, its `on-full` decides.
-const LANE_BYTES_MAX: usize = 256 << 10;
+const LANE_BYTES_MAX: usize = 192 << 10;
 /// What is written in one go.
 pub(super) const BATCH_BYTES_MAX: usize = 64 << 10;
 /// Buffers that are kept for the next batch.
-const SPARE_MAX: usize = 2;
+const SPARE_MAX: usize = 1;
 
 /// One thing for the writer to do with one file.
 #[derive(Debug)]
@@ -250,11 +250,11 @@ impl Queue {
         lane.begin();
         lane.bytes += bytes.len();
         match lane.items.back_mut() {
-            Some(Item::Bytes(last)) if last.len() + bytes.len() <= BATCH_BYTES_MAX => last.extend_from_slice(bytes),
+            Some(Item::Bytes(last)) if last.len() + bytes.len() <= BATCH_BYTES_MAX => append(last, bytes),
             _ => {
                 let mut batch = spare.pop().unwrap_or_default();
                 batch.clear();
-                batch.extend_from_slice(bytes);
+                append(&mut batch, bytes);
                 lane.items.push_back(Item::Bytes(batch));
             }
         }
@@ -331,6 +331,15 @@ impl Queue {
             self.shared.work.notify_one();
         }
     }
+}
+
+/// Grows a batch as a vector does while it is small, and to its full size at once in a flood: doubling would take half as much again.
+fn append(batch: &mut Vec<u8>, bytes: &[u8]) {
+    let length = batch.len() + bytes.len();
+    if length > batch.capacity() && length > BATCH_BYTES_MAX / 8 {
+        batch.reserve_exact(length.max(BATCH_BYTES_MAX) - batch.len());
+    }
+    batch.extend_from_slice(bytes);
 }
 
 impl Drop for Queue {

@@ -38,9 +38,9 @@ pub(super) const LOG: &[Key] = &[
         Default::Is("\"block\""),
         "\"drop-new\"",
         "when output can't be written as fast as it comes, or not at all (a full disk, a lost folder): the program waits in its print calls, at \
-         most `full-wait` in each trouble, then the newest is dropped; or the oldest of what waits (256 KiB) is dropped, and where the disk is full \
+         most `full-wait` in each trouble, then the newest is dropped; or the oldest of what waits (192 KiB) is dropped, and where the disk is full \
          the oldest file set aside is removed; or the newest is dropped at once. What was dropped is counted in the log and in the records",
-        "输出来不及写入或根本无法写入（磁盘已满、目录丢失）时：程序在打印调用中等待，每次故障最多等 `full-wait`，之后丢弃最新的；或丢弃等待中（256 KiB）最旧的，\
+        "输出来不及写入或根本无法写入（磁盘已满、目录丢失）时：程序在打印调用中等待，每次故障最多等 `full-wait`，之后丢弃最新的；或丢弃等待中（192 KiB）最旧的，\
          磁盘已满时还删除最旧的归档文件；或立即丢弃最新的。丢弃的数量会记入日志和记录",
     ),
     Key::new(
