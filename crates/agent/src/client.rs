@@ -17,6 +17,8 @@ use tokio::time::timeout;
 
 /// A guard that doesn't answer within this is taken for hung.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A rotation may have a hook before it, which takes its time.
+const ROTATE_LIMIT: Duration = Duration::from_secs(120);
 /// Guards asked at the same time.
 const AT_ONCE_MAX: usize = 64;
 /// The longest answer that is read.
@@ -48,6 +50,7 @@ pub enum AskError {
 pub async fn ask(layout: &Layout, name: &str, ask: Ask) -> Result<ServiceStatus, AskError> {
     let limit = match &ask {
         Ask::Wait { limit, .. } => Duration::from_millis(*limit).saturating_add(ANSWER_LIMIT),
+        Ask::Rotate => ROTATE_LIMIT,
         _ => ANSWER_LIMIT,
     };
     let broken = |source| AskError::Channel { name: name.to_owned(), source };

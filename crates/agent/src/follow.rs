@@ -83,7 +83,7 @@ fn successor(file: &File, path: &Path) -> io::Result<Option<File>> {
 }
 
 /// The files set aside of `path`, oldest first: their names sort by time.
-fn set_aside(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn set_aside(path: &Path) -> Vec<PathBuf> {
     let part =
         |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     let (stem, extension) = (part(path.file_stem()) + "-", part(path.extension()));

@@ -99,7 +99,7 @@ pub fn is_on(layout: &Layout) -> bool {
 
 /// Ships until it is told to end; then what is there now goes out, if the receivers take it in time.
 pub async fn run(setup: Setup, _lock: Lock, mut end: watch::Receiver<bool>) {
-    let mut fleet = Fleet { setup, file: None, workers: BTreeMap::new(), end: end.clone() };
+    let mut fleet = Fleet { setup, file: None, workers: BTreeMap::new(), told: String::new(), end: end.clone() };
     loop {
         fleet.look().await;
         tokio::select! {
@@ -118,6 +118,8 @@ struct Fleet {
     /// When the file that is in force was written; `None`: there was none.
     file: Option<SystemTime>,
     workers: BTreeMap<String, Member>,
+    /// Why a worker could not be made: told once, tried again with every look.
+    told: String,
     end: watch::Receiver<bool>,
 }
 
@@ -174,7 +176,11 @@ impl Fleet {
                     self.workers.insert(name, Member { config, stop, task });
                 }
                 Err(error) => {
-                    (self.setup.print)(&format!("cannot ship to {name}: {error}"));
+                    let text = format!("cannot ship to {name}: {error}");
+                    if self.told != text {
+                        (self.setup.print)(&text);
+                        self.told = text;
+                    }
                     // Tried again with the next look.
                     self.file = None;
                 }

@@ -156,27 +156,23 @@ impl Cursor {
     /// The next whole lines; `None`: there are no more now.
     ///
     /// # Errors
-    /// When a file can't be read. The next call tries again.
+    /// When a file can't be read. The next call tries again, from the same place.
     pub fn next_block(&mut self) -> io::Result<Option<Block<'_>>> {
         self.buffer.drain(..self.used);
         self.used = 0;
-        let end = loop {
-            if !self.opened()? {
-                return Ok(None);
-            }
-            if !self.fill()? {
+        let from = self.position();
+        let end = match self.ahead() {
+            Ok(Some(end)) => end,
+            Ok(None) => {
                 if self.buffer.is_empty() {
                     // Many logs are read and few of them have anything new.
                     self.buffer = Vec::new();
                 }
                 return Ok(None);
             }
-            if let Some(end) = memchr::memrchr(b'\n', &self.buffer) {
-                break end + 1;
-            }
-            if self.buffer.len() >= self.block_bytes {
-                // No entry is so long: not ours, whoever wrote it.
-                self.buffer.clear();
+            Err(error) => {
+                self.go_back(from);
+                return Err(error);
             }
         };
         let at = self.position();
@@ -184,12 +180,45 @@ impl Cursor {
         Ok(self.buffer.get(..end).map(|bytes| Block { bytes, at }))
     }
 
+    /// Reads until there is a whole line; where the last one ends.
+    fn ahead(&mut self) -> io::Result<Option<usize>> {
+        loop {
+            if !self.opened()? || !self.fill()? {
+                return Ok(None);
+            }
+            if let Some(end) = memchr::memrchr(b'\n', &self.buffer) {
+                return Ok(Some(end + 1));
+            }
+            if self.buffer.len() >= self.block_bytes {
+                // No entry is so long: not ours, whoever wrote it.
+                self.buffer.clear();
+            }
+        }
+    }
+
+    /// Forgets what was read and not handed out, to read it again.
+    fn go_back(&mut self, to: Position) {
+        self.buffer.clear();
+        self.open = None;
+        self.after = to.after.clone();
+        self.resume = Some(to);
+    }
+
     /// Reads something behind what is there; `false`: nothing has come.
     fn fill(&mut self) -> io::Result<bool> {
         let Some(open) = &mut self.open else { return Ok(true) };
         let before = self.buffer.len();
         let room = self.block_bytes.saturating_sub(before).max(1) as u64;
-        let read = read_all(&mut open.source, room, &mut self.buffer)?;
+        let read = match read_all(&mut open.source, room, &mut self.buffer) {
+            Ok(read) => read,
+            // What can't be unpacked never will be: its lines are lost, those of later files are not.
+            Err(_) if open.source.plain().is_none() => {
+                self.buffer.truncate(before);
+                self.has_gap = true;
+                0
+            }
+            Err(error) => return Err(error),
+        };
         if open.time.is_some() {
             open.offset += read as u64;
             if read == 0 {
@@ -246,16 +275,16 @@ impl Cursor {
 
     /// The file it was in lies there now.
     fn go_on_in(&mut self, aside: &Aside) -> io::Result<()> {
-        let position = self.position();
         // What is ahead in the buffer was read before and is right.
-        let ahead = (self.buffer.len() - self.used) as u64;
-        let open = open_aside(aside)?;
-        self.open = open
-            .map(|mut open| -> io::Result<Open> {
-                skip(&mut open, position.offset + ahead)?;
-                Ok(open)
-            })
-            .transpose()?;
+        let Some(reached) = self.open.as_ref().map(|open| open.offset) else { return Ok(()) };
+        match open_aside(aside)? {
+            Some(mut open) => {
+                self.has_gap |= !skip(&mut open, reached)?;
+                self.open = Some(open);
+            }
+            // Packed or removed at this moment.
+            None => self.go_back(self.position()),
+        }
         Ok(())
     }
 
@@ -294,7 +323,7 @@ impl Cursor {
             let reaches =
                 open.source.plain().map(File::metadata).transpose()?.is_none_or(|file| file.len() >= resume.offset);
             if is_same && reaches {
-                skip(&mut open, resume.offset)?;
+                self.has_gap |= !skip(&mut open, resume.offset)?;
             } else {
                 self.has_gap = true;
             }
@@ -327,7 +356,8 @@ fn open_aside(aside: &Aside) -> io::Result<Option<Open>> {
         // A packed stream can't go back: its beginning is read from another one.
         Ok(mut source) => {
             let mut start = Vec::new();
-            read_all(&mut source, STAMP_BYTES as u64, &mut start)?;
+            // What can't be unpacked is told when it is read.
+            drop(read_all(&mut source, STAMP_BYTES as u64, &mut start));
             match open(&aside.path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 other => (other?, began(&start)),
@@ -350,12 +380,19 @@ fn began(bytes: &[u8]) -> Option<Arc<str>> {
     bytes.get(..STAMP_BYTES).map(|start| String::from_utf8_lossy(start).into())
 }
 
-fn skip(open: &mut Open, bytes: u64) -> io::Result<()> {
-    open.offset = match &mut open.source {
-        Source::Plain(file) => file.seek(SeekFrom::Start(bytes))?,
-        Source::Packed(reader) => io::copy(&mut reader.take(bytes), &mut io::sink())?,
-    };
-    Ok(())
+/// `false`: it can't be unpacked so far, and nothing comes of it.
+fn skip(open: &mut Open, bytes: u64) -> io::Result<bool> {
+    match &mut open.source {
+        Source::Plain(file) => open.offset = file.seek(SeekFrom::Start(bytes))?,
+        Source::Packed(reader) => match io::copy(&mut reader.take(bytes), &mut io::sink()) {
+            Ok(skipped) => open.offset = skipped,
+            Err(_) => {
+                open.source = Source::Packed(Box::new(io::empty()));
+                return Ok(false);
+            }
+        },
+    }
+    Ok(true)
 }
 
 fn read_all(source: &mut impl Read, bytes: u64, into: &mut Vec<u8>) -> io::Result<usize> {
@@ -492,6 +529,40 @@ mod tests {
         assert_eq!(numbers(&mut cursor, 9), [15, 16, 17]);
         assert!(cursor.take_gap());
         assert!(!cursor.take_gap(), "told once");
+    }
+
+    #[test]
+    fn what_can_not_be_unpacked_is_a_gap_and_the_rest_comes() {
+        let mut log = Log::new();
+        for _ in 0..3 {
+            log.write(10);
+            log.rotate(false);
+        }
+        pack(&log.current(), Packing::Zstd).unwrap();
+        let second = log.folder.path().join("output-20261123T050000.000000002Z.log.zst");
+        let packed = fs::read(&second).unwrap();
+        fs::write(&second, [&packed[..20], b"not what was there, for a while, and more of it"].concat()).unwrap();
+        let mut cursor = Cursor::from_start(&log.current());
+        assert_eq!(numbers(&mut cursor, 99), (0..10).chain(20..30).collect::<Vec<u64>>());
+        assert!(cursor.take_gap());
+    }
+
+    #[test]
+    fn after_a_failure_it_goes_on_where_it_was() {
+        let mut log = Log::new();
+        log.write(3);
+        let mut cursor = Cursor::from_start(&log.current());
+        assert_eq!(numbers(&mut cursor, 9), [0, 1, 2]);
+        // A folder in the place of the file that comes next can be opened and not be read, or not even be opened.
+        let aside = log.aside();
+        fs::rename(log.current(), &aside).unwrap();
+        fs::create_dir(log.current()).unwrap();
+        assert!(cursor.next_block().is_err());
+        assert!(cursor.next_block().is_err());
+        fs::remove_dir(log.current()).unwrap();
+        log.write(2);
+        assert_eq!(numbers(&mut cursor, 9), [3, 4]);
+        assert!(!cursor.take_gap());
     }
 
     #[test]

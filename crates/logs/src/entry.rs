@@ -1,32 +1,13 @@
 //! One entry of a log file, borrowed from the block it lies in: `2026-11-23T05:00:00.123456789Z stdout F text`.
 
 use jiff::Timestamp;
+pub use mainstay_wire::stream::Stream;
 
 /// A time as it stands in entries: always as long, so that the order of texts is that of times.
 pub type Stamp = [u8; STAMP_BYTES];
 
 /// `2026-11-23T05:00:00.123456789Z`
 pub const STAMP_BYTES: usize = 30;
-
-/// Where a program wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// Its name.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
 
 /// One entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

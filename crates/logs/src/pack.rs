@@ -53,7 +53,12 @@ fn pack_one(plain: &Path, packing: Packing) -> io::Result<()> {
         match write_packed(plain, &part, packing) {
             // Retention was quicker.
             Err(error) if error.kind() == ErrorKind::NotFound && !plain.exists() => return Ok(()),
-            other => other?,
+            Err(error) => {
+                // Half of it only takes room, and room may be what there is none of.
+                drop(fs::remove_file(part));
+                return Err(error);
+            }
+            Ok(()) => {}
         }
         if !plain.exists() {
             return fs::remove_file(part);

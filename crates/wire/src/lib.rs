@@ -16,4 +16,5 @@ pub mod series;
 pub mod sinks;
 pub mod spec;
 pub mod status;
+pub mod stream;
 pub mod units;

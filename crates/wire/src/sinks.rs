@@ -14,8 +14,6 @@ mod template;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub use form::{Address, Url};
 pub use read::read;
 pub use schema::schema;
@@ -23,6 +21,7 @@ pub use secret::Secret;
 pub use template::{Part, Template};
 
 use crate::level::Level;
+pub use crate::stream::Stream;
 
 /// One receiver: which lines it gets, in which portions, how, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,27 +38,6 @@ pub struct Sink {
     pub fields: Vec<(String, String)>,
     /// What kind of receiver it is, and where.
     pub kind: Kind,
-}
-
-/// The two streams of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// Its name as log files have it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
 }
 
 /// Which lines a sink gets: those that fit everything here.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_logs::cursor::{Cursor, Position};
-use mainstay_logs::entry::{self, Stream};
+use mainstay_logs::entry;
 use mainstay_logs::filter::Filter;
 use mainstay_logs::lines::{Events, Line as Found, Place};
 use mainstay_logs::search::Scanner;
@@ -15,9 +15,12 @@ use mainstay_logs::{cursor, files};
 use mainstay_ship::{Batch, Line, Route};
 use mainstay_wire::layout::Layout;
 use mainstay_wire::series::Series;
-use mainstay_wire::sinks::{self, Batching};
+use mainstay_wire::sinks::Batching;
 
 use super::runs::Runs;
+
+/// Blocks that are read in one turn although nobody wants their lines: a long log leaves others their turn.
+const BLOCKS_MAX: usize = 16;
 
 /// A line or event whose rest does not come is sent as it is after this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,9 +60,12 @@ impl Lane {
         }
     }
 
-    /// Reads until a batch is full or nothing more is there now; `true`: there may be more. `ends`: whatever is held is finished.
+    /// Reads until a batch is full, nothing more is there now, or it was much for one turn; `true`: there may be more. `ends`: whatever is held is finished.
     pub(super) fn fill(&mut self, route: &Route, batching: &Batching, now: Instant, ends: bool) -> io::Result<bool> {
-        while !self.is_full(batching) {
+        for _ in 0..BLOCKS_MAX {
+            if self.is_full(batching) {
+                break;
+            }
             let Self { service, cursor, scanner, runs, lines, bytes, .. } = self;
             let block = cursor.next_block()?;
             if block.is_some() {
@@ -121,10 +127,9 @@ impl Lane {
             count += 1;
         }
         let (first, last) = (self.lines.front()?, self.lines.get(count.checked_sub(1)?)?);
-        // The same lines from the same files have the same name, also after a restart.
-        let name =
-            |position: &Position| format!("{}:{}", position.began.as_deref().unwrap_or_default(), position.offset);
-        let id = format!("{} {} {} {count}", self.service, name(&first.0), name(&last.0));
+        // The same lines from the same places have the same name, also after a restart.
+        let name = |(position, line): &(Position, Line)| format!("{}:{}", line.time, position.offset);
+        let id = format!("{} {} {} {count}", self.service, name(first), name(last));
         Some(Batch { id, lines: self.lines.iter().take(count).map(|(_, line)| line.clone()).collect() })
     }
 
@@ -202,12 +207,73 @@ fn line(service: &Arc<str>, found: &Found<'_>) -> Option<Line> {
         // What has no time that can be read is no entry that a guard wrote.
         time: entry::time(&found.stamp)?,
         service: service.clone(),
-        stream: match found.stream {
-            Stream::Stdout => sinks::Stream::Stdout,
-            Stream::Stderr => sinks::Stream::Stderr,
-        },
+        stream: found.stream,
         level: found.level,
         run: None,
         text: found.text.to_vec(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_wire::sinks;
+    use mainstay_wire::spec::Platform;
+
+    use super::*;
+
+    const NOW: &str = "2026-11-23T05:00:00.000000000Z";
+
+    /// A lane over this log, and what it is filled by.
+    fn lane(text: &str, rest: &str) -> (tempfile::TempDir, Lane, Route, Batching) {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::home(home.path());
+        std::fs::create_dir_all(layout.logs_of("web")).unwrap();
+        std::fs::write(layout.output("web"), text).unwrap();
+        let config = format!("[sinks.a]\ntype = 'stdout'\n{rest}");
+        let config = sinks::read(&config, Platform::Linux, std::path::Path::new("/")).unwrap().remove(0);
+        let lane = Lane::new("web", &layout, Position::default(), Events::Off);
+        (home, lane, Route::new(&config.route).unwrap(), config.batch)
+    }
+
+    #[test]
+    fn a_long_log_that_nobody_wants_is_read_in_turns() {
+        let text = format!("{NOW} stdout F a line that is left out\n").repeat(60_000);
+        let (_home, mut lane, route, batching) = lane(&text, "except = ['left out']");
+        let mut turns = 1;
+        while lane.fill(&route, &batching, Instant::now(), false).unwrap() {
+            turns += 1;
+        }
+        assert!(turns > 3, "{turns} turns");
+        assert!(!lane.is_due(&batching, Instant::now(), true));
+        assert_eq!((lane.position().offset, lane.waiting_bytes().unwrap()), (text.len() as u64, 0));
+    }
+
+    #[test]
+    fn what_was_not_sent_is_read_again_also_when_it_came_in_parts() {
+        let text = format!("{NOW} stdout P a\n{NOW} stderr F one\n{NOW} stderr F two\n{NOW} stdout F b\n");
+        let (_home, mut lane, route, batching) = lane(&text, "batch-lines = 1");
+        while lane.fill(&route, &batching, Instant::now(), false).unwrap() && !lane.is_full(&batching) {}
+        let texts = |batch: &Batch| batch.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+        let first = lane.batch(&batching).unwrap();
+        assert_eq!(texts(&first), [b"one"]);
+        assert_eq!(lane.batch(&batching).unwrap().id, first.id, "the same lines have the same name");
+        assert_eq!(lane.delivered(1).offset, 0, "the part before it is not sent");
+        assert_eq!(texts(&lane.batch(&batching).unwrap()), [b"two"]);
+        assert_eq!(lane.delivered(1).offset, 0);
+        assert_eq!(texts(&lane.batch(&batching).unwrap()), [b"ab"]);
+        assert_eq!(lane.delivered(1).offset, text.len() as u64);
+    }
+
+    #[test]
+    fn what_is_given_up_is_the_oldest() {
+        let text: String = (0..1000).map(|n| format!("{NOW} stdout F line {n:03}\n")).collect();
+        let (_home, mut lane, route, batching) = lane(&text, "");
+        let given_up = lane.give_up(1000).unwrap();
+        assert_eq!(given_up, text.len() as u64 - 1000);
+        while lane.fill(&route, &batching, Instant::now(), false).unwrap() {}
+        let batch = lane.batch(&batching).unwrap();
+        assert_eq!(batch.lines.last().unwrap().text, b"line 999");
+        assert!((10..=20).contains(&batch.lines.len()), "{} lines", batch.lines.len());
+        assert!(!lane.take_gap());
+    }
 }

@@ -1,13 +1,13 @@
 //! Which run of a service printed a line: the last that was started before the line was read.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use mainstay_wire::layout::Layout;
 use mainstay_wire::record::{Record, What};
 
-use crate::follow::Follower;
+use crate::follow::{Follower, set_aside};
 
 /// Starts that are remembered; of lines before them the run is not known.
 const STARTS_MAX: usize = 10_000;
@@ -24,7 +24,12 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) fn new(layout: &Layout, service: &str) -> Self {
         let current = layout.journal(service);
-        Self { older: set_aside(&current), journal: Follower::from_start(&current), starts: VecDeque::new() }
+        let mut older = set_aside(&current);
+        // What a damaged one had is in the one that follows it.
+        older.retain(|path| {
+            path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with("journal-corrupt-"))
+        });
+        Self { older, journal: Follower::from_start(&current), starts: VecDeque::new() }
     }
 
     /// Takes in what the journal has by now.
@@ -59,17 +64,6 @@ fn start(line: &[u8]) -> Option<(Timestamp, u64)> {
         What::Starting { run, .. } => Some((record.time, run)),
         _ => None,
     }
-}
-
-fn set_aside(current: &Path) -> Vec<PathBuf> {
-    let entries = current.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten();
-    let mut old: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-    old.retain(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("journal-") && name.ends_with(".ndjson") && !name.starts_with("journal-corrupt-")
-    });
-    old.sort();
-    old
 }
 
 #[cfg(test)]

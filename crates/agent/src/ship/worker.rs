@@ -53,6 +53,8 @@ pub(super) struct Worker {
     end_by: Option<Instant>,
     scanned: Option<Instant>,
     put: Instant,
+    /// The last trouble with a log that was told; it is looked at again five times a second.
+    told: BTreeMap<String, String>,
 }
 
 /// What came of trying to send a batch.
@@ -90,6 +92,7 @@ impl Worker {
             end_by: None,
             scanned: None,
             put: Instant::now(),
+            told: BTreeMap::new(),
         })
     }
 
@@ -106,11 +109,13 @@ impl Worker {
             self.rescan();
             let Some(has_more) = self.turn().await else { break };
             self.meter.write(false);
-            if has_more {
-                continue;
-            }
-            if self.end_by.is_some() {
+            if *self.stop.borrow() || self.end_by.is_some_and(|by| !has_more || by <= Instant::now()) {
                 break;
+            }
+            if has_more {
+                // Lines that nobody wants are read without waiting for anybody: the other sinks want their turn.
+                tokio::task::yield_now().await;
+                continue;
             }
             let Self { stop, end, .. } = &mut self;
             tokio::select! {
@@ -133,12 +138,21 @@ impl Worker {
             let hurry = self.end_by.is_some() || held > HELD_BYTES_MAX;
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
             match lane.fill(&self.route, &self.config.batch, Instant::now(), self.end_by.is_some()) {
-                Ok(more) => has_more |= more,
-                Err(error) => (self.print)(&format!("{}: cannot read the log of {name}: {error}", self.config.name)),
+                Ok(more) => {
+                    has_more |= more;
+                    self.told.remove(&name);
+                }
+                Err(error) => {
+                    let text = format!("{}: cannot read the log of {name}: {error}", self.config.name);
+                    if self.told.get(&name) != Some(&text) {
+                        (self.print)(&text);
+                        self.told.insert(name.clone(), text);
+                    }
+                }
             }
             if lane.take_gap() {
                 self.meter.status.gaps += 1;
-                let why = "their files were removed before they were read";
+                let why = "their files were removed before they were read, or can't be unpacked";
                 (self.print)(&format!("{}: lines of {name} are lost: {why}", self.config.name));
             }
             while self.lanes.get(&name).is_some_and(|lane| lane.is_due(&self.config.batch, Instant::now(), hurry)) {

@@ -4,22 +4,7 @@
 //! or `P` for a part of one that goes on in the next entry, text. Joining the parts gives back the exact bytes without their line feeds.
 
 use jiff::Timestamp;
-
-/// Which of the program's streams a byte came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
+pub(crate) use mainstay_wire::stream::Stream;
 
 /// A longer line is written in parts, so that memory stays bounded whatever is printed. The same limit as containerd's.
 pub(crate) const PART_BYTES_MAX: usize = 16 << 10;

@@ -304,6 +304,7 @@ impl Queue {
         let rotated = Arc::new(Rotated { outcomes: Mutex::default(), reply: Mutex::new(Some(sender)) });
         let mut state = self.shared.lock();
         for lane in state.lanes.iter_mut().filter(|lane| !lane.leaving) {
+            lane.begin();
             lane.items.push_back(Item::Rotate(Arc::clone(&rotated)));
         }
         drop(rotated);
@@ -314,7 +315,10 @@ impl Queue {
     /// Begins those anew that wait to be allowed.
     pub(super) fn allow_rotation(&self) {
         let mut state = self.shared.lock();
-        state.lanes.iter_mut().for_each(|lane| lane.items.push_front(Item::Allow));
+        for lane in &mut state.lanes {
+            lane.begin();
+            lane.items.push_front(Item::Allow);
+        }
         self.wake(state);
     }
 
@@ -383,7 +387,7 @@ impl Lane {
     }
 
     /// Time counts from the first thing that waits.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         if self.items.is_empty() && self.file.is_some() {
             self.progress = Instant::now();
         }

@@ -49,7 +49,9 @@ pub(super) fn run(shared: &Shared) {
 fn begin_due(state: &mut State, clock: &Clock) -> Option<usize> {
     let is_due = |lane: &Lane| lane.file.as_ref().and_then(LogFile::due).is_some_and(|due| due <= clock.wall);
     let index = state.lanes.iter().position(|lane| is_due(lane) && lane.retry_at.is_none())?;
-    state.lanes.get_mut(index)?.items.push_front(Item::Due);
+    let lane = state.lanes.get_mut(index)?;
+    lane.begin();
+    lane.items.push_front(Item::Due);
     Some(index)
 }
 

@@ -94,6 +94,7 @@ impl Logs {
             Err(Failed::Shown(error)) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(error.into()),
         }
+        readings.iter_mut().for_each(|reading| warn_of_gap(context, reading));
         let unknown: u64 = readings.iter().map(Reading::unknown).sum();
         if unknown > 0 {
             context.warn(&format!("{unknown} lines name no level and are left out"));
@@ -198,18 +199,20 @@ async fn follow(context: &Context, readings: &mut [Reading], show: &mut Show) ->
                 Ok(new) => lines.extend(new.into_iter().map(|line| (n, line))),
                 Err(error) => return error,
             }
-            if reading.take_gap() {
-                context.warn(&format!(
-                    "{}: lines are missing here, their files were removed before they were read",
-                    reading.name()
-                ));
-            }
+            warn_of_gap(context, reading);
         }
         lines.sort_by_key(|(_, line)| line.stamp);
         let shown = lines.iter().try_for_each(|(n, line)| show.line(*n, &line.line())).and_then(|()| show.flush_now());
         if let Err(error) = shown {
             return Failed::Shown(error);
         }
+    }
+}
+
+fn warn_of_gap(context: &Context, reading: &mut Reading) {
+    if reading.take_gap() {
+        let why = "their files were removed before they were read, or can't be unpacked";
+        context.warn(&format!("{}: lines are missing here: {why}", reading.name()));
     }
 }
 
